@@ -1,0 +1,116 @@
+"""The command line: what there is to ask for. What a command does has a module of its own, imported when needed."""
+
+import argparse
+import importlib
+import os
+import sys
+from pathlib import Path
+
+from sofim_lab.cli import options
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        argv: the arguments after the program's name; those of the process if None.
+
+    Returns:
+        0 if all went well; 1 if a lesson, formula, metric or check failed; 2 if the request cannot be carried out;
+        130 after Ctrl-C.
+
+    Example:
+        >>> main(["--version"])
+        sofim-lab 0...
+        0
+    """
+    parser = _parser()
+    try:
+        arguments, rest = parser.parse_known_args(argv)
+        if rest and arguments.command != "lab":
+            parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else 2
+    arguments.rest = rest
+    try:
+        status = importlib.import_module(f"sofim_lab.cli.{arguments.module}").command(arguments)
+        sys.stdout.flush()
+        return status
+    except KeyboardInterrupt:
+        print("\nsofim-lab: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # `sofim-lab list | head` has read enough
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - lives until the interpreter ends
+        return 0
+    except Exception as error:
+        reason = _reason(error)
+        if reason is None:
+            raise
+        print(f"sofim-lab: {reason}", file=sys.stderr)
+        return 2
+
+
+def _reason(error: Exception) -> str | None:
+    """Why a request cannot be carried out, in a sentence; None for an error of ours, which deserves its traceback."""
+    from sofim_lab.cli.extras import INSTALL  # not above: `--version` needs no PyTorch
+    from sofim_lab.lessons.errors import LessonError
+
+    if isinstance(error, LessonError):
+        return str(error)
+    if isinstance(error, ModuleNotFoundError) and not (error.name or "").startswith("sofim_lab"):
+        return f"the package {error.name!r} is missing: {INSTALL}"
+    if isinstance(error, OSError):
+        return f"{error.filename}: {error.strerror}" if error.filename else str(error)
+    return None
+
+
+def _parser() -> argparse.ArgumentParser:
+    """All commands and options."""
+    from sofim_lab import __version__
+
+    parser = argparse.ArgumentParser("sofim-lab", description="Lessons on second-order optimization, run and judged.")
+    parser.add_argument("--version", action="version", version=f"sofim-lab {__version__}")
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument(
+        "--notebooks", type=Path, metavar="DIR", help="folder of lessons.yml (default: the nearest upward)"
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def add(name: str, module: str, text: str, **more: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, parents=[common], help=text, description=text, **more)
+        command.set_defaults(module=module)
+        return command
+
+    add("list", "listing", "Show the lessons and the questions they answer.")
+    _add_run(add("run", "run", "Execute lessons, judge them against their baselines, write a report."))
+    compare = add("compare", "compare", "Judge an earlier run against the baselines again.")
+    compare.add_argument("run", nargs="?", type=Path, default=options.OUTPUT, metavar="RUN", help="its report's folder")
+    add("lab", "lab", "Open JupyterLab on the lessons; other options go to JupyterLab.")
+    doctor = add("doctor", "doctor", "Say what is installed, which devices there are, and what would not work.")
+    doctor.add_argument("--output", type=Path, default=options.OUTPUT, metavar="DIR", help="folder to try writing to")
+    return parser
+
+
+def _add_run(parser: argparse.ArgumentParser) -> None:
+    """The options of `run`."""
+    add = parser.add_argument
+    add("lessons", nargs="*", metavar="LESSON", help="id, number or slug; all lessons if none is named")
+    add("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto", help="default: auto")
+    add("--profile", choices=("quick", "full"), default="quick", help="how much to compute; default: quick")
+    add("--jobs", type=options.count, default=1, metavar="N", help="lessons at the same time; default: 1")
+    add(
+        "-p",
+        dest="parameters",
+        type=options.parameter,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="set a notebook parameter, e.g. -p SEED=3; may be repeated",
+    )
+    add("--solutions", action="store_true", help="run the exercises' solutions, too")
+    add("--output", type=Path, default=options.OUTPUT, metavar="DIR", help=f"the report; default: {options.OUTPUT}")
+    add("--update-baselines", action="store_true", help="measure values and tolerances anew, and write them")
+    add("--spread", type=options.count, default=3, metavar="S", help="seeds for --update-baselines; default: 3")
+    add("--cell-timeout", type=options.seconds, metavar="SECONDS", help="instead of the manifest's")
+    add("--lesson-timeout", type=options.seconds, metavar="SECONDS", help="instead of the manifest's")
+    add("--no-progress", dest="progress", action="store_false", help="no progress bar")

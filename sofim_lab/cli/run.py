@@ -1,0 +1,83 @@
+"""`sofim-lab run`: execute lessons, judge them, write the report."""
+
+import argparse
+from pathlib import Path
+
+from sofim_lab.cli.extras import require
+from sofim_lab.cli.table import terminal_table
+from sofim_lab.cli.update import update_baselines
+from sofim_lab.lessons.errors import LessonError
+from sofim_lab.lessons.judging.verdict import judge_lesson
+from sofim_lab.lessons.manifest import Lesson, find_notebooks, load_manifest
+from sofim_lab.lessons.outcome import Outcome
+from sofim_lab.lessons.reporting.environment import describe_environment
+from sofim_lab.lessons.reporting.report import write_report
+from sofim_lab.lessons.reporting.runfile import LessonRun, Run
+from sofim_lab.lessons.running.runner import Interrupted, run_lessons
+
+
+def command(arguments: argparse.Namespace) -> int:
+    """Run, judge, report; with `--update-baselines`, measure the baselines in between."""
+    require("papermill", "ipykernel", "nbconvert")
+    folder = arguments.notebooks or find_notebooks()
+    lessons = load_manifest(folder).select(arguments.lessons)
+    if arguments.update_baselines and (arguments.parameters or arguments.solutions):
+        raise LessonError("--update-baselines measures the lessons as they are: leave out -p and --solutions")
+    by_id = {lesson.id: lesson for lesson in lessons}
+    runs: dict[str, LessonRun] = {}
+
+    def finished(outcome: Outcome) -> None:
+        if outcome.lesson not in runs:
+            runs[outcome.lesson] = _with_page(outcome, by_id[outcome.lesson], arguments.output)
+
+    interrupted, updated = False, True
+    try:
+        outcomes = run_lessons(
+            lessons,
+            output=arguments.output,
+            device=arguments.device,
+            profile=arguments.profile,
+            parameters=dict(arguments.parameters),
+            solutions=arguments.solutions,
+            jobs=arguments.jobs,
+            progress=arguments.progress,
+            cell_timeout=arguments.cell_timeout,
+            lesson_timeout=arguments.lesson_timeout,
+            on_finished=finished,
+        )
+    except Interrupted as stop:
+        outcomes, interrupted = stop.outcomes, True
+        for outcome in outcomes:
+            finished(outcome)
+    if arguments.update_baselines and not interrupted:
+        try:
+            updated = update_baselines(lessons, outcomes, arguments)
+        except Interrupted:
+            interrupted = True
+    done = tuple(runs[lesson.id] for lesson in lessons if lesson.id in runs)
+    return _report(Run(describe_environment(folder), done, interrupted), folder, arguments.output, updated)
+
+
+def _report(run: Run, folder: Path, output: Path, updated: bool) -> int:
+    """Write the report, print its short form, and say how it went."""
+    verdicts = [judge_lesson(lesson, folder / "baselines") for lesson in run.lessons]
+    page = write_report(run, verdicts, output)
+    print(terminal_table(verdicts, interrupted=run.interrupted))
+    print(f"Report: {page}")
+    if run.interrupted:
+        return 130
+    return 0 if updated and all(verdict.passed for verdict in verdicts) else 1
+
+
+def _with_page(outcome: Outcome, lesson: Lesson, output: Path) -> LessonRun:
+    """An outcome with its budget and, where there is an executed notebook, its page."""
+    from sofim_lab.lessons.reporting.lesson_page import PageError, write_page  # takes two seconds to import
+
+    budget = lesson.budgets[outcome.profile]
+    if not outcome.notebook.is_file():
+        return LessonRun(outcome, budget)
+    try:
+        page = write_page(outcome.notebook, output / f"{outcome.lesson}.html", title=lesson.title, index="index.html")
+    except PageError as error:
+        return LessonRun(outcome, budget, problems=(str(error),))
+    return LessonRun(outcome, budget, page.path.name, page.problems)

@@ -1,0 +1,33 @@
+"""The end of a run on the terminal: a line a lesson, and what failed."""
+
+import re
+from collections.abc import Sequence
+
+from sofim_lab.lessons.judging.verdict import Verdict
+from sofim_lab.lessons.reporting.summary import headline
+
+# A terminal obeys control characters; what a notebook brings must not.
+CONTROL = re.compile(r"\x1b\[[0-9;]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
+
+
+def terminal_table(verdicts: Sequence[Verdict], *, interrupted: bool = False) -> str:
+    """Lesson, status and seconds, below each what failed and where, and the verdict at the end.
+
+    Args:
+        verdicts: the judged lessons.
+        interrupted: whether the run was stopped before its end.
+    """
+    rows = [("Lesson", "Status"), *((verdict.run.outcome.lesson, verdict.word) for verdict in verdicts)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [f"{'Lesson':<{widths[0]}}  {'Status':<{widths[1]}}  Seconds"]
+    for verdict in verdicts:
+        outcome = verdict.run.outcome
+        lines.append(f"{outcome.lesson:<{widths[0]}}  {verdict.word:<{widths[1]}}  {outcome.seconds:7.1f}")
+        lines += [_indented(text) for text in verdict.failures]
+        lines += [_indented(f"warning: {text}") for text in verdict.warnings]
+    return "\n".join([*lines, headline(verdicts, interrupted=interrupted).capitalize()])
+
+
+def _indented(text: str) -> str:
+    """A text below its lesson."""
+    return "    " + CONTROL.sub("", text).replace("\n", "\n      ")

@@ -1,0 +1,1 @@
+"""Writing what a run showed: pages of the lessons, and the report in HTML, JUnit and Markdown."""

@@ -1,0 +1,1 @@
+"""Executing lessons: one worker process each, watched, stopped and read."""

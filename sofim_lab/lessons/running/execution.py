@@ -1,0 +1,230 @@
+"""One lesson being executed: its worker process as the parent sees it, until there is an `Outcome`."""
+
+import dataclasses
+import json
+import os
+import queue
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import uuid
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from sofim_lab.lessons.manifest import Lesson
+from sofim_lab.lessons.notebook import read_notebook, without_outputs
+from sofim_lab.lessons.outcome import Failure, Outcome, Status
+from sofim_lab.lessons.parameters import Parameters
+from sofim_lab.lessons.running.findings import collect_findings
+from sofim_lab.lessons.running.processes import MARK, ProcessTree
+
+WORKER = Path(__file__).with_name("worker.py")
+INTERRUPT_SECONDS = 5.0  # for a cell to end after its time-out interrupted it
+STOP_SECONDS = 5.0  # for a worker to write its notebook after it was told to stop
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """Everything decided before a lesson starts; times in seconds."""
+
+    lesson: Lesson
+    output: Path
+    device: str
+    profile: str
+    parameters: Parameters
+    solutions: bool
+    cell_timeout: float
+    lesson_timeout: float
+
+
+class Execution:
+    """A started worker. Call `poll` often; `finish` once `done`."""
+
+    def __init__(self, plan: Plan, environment: dict[str, str]) -> None:
+        self.plan = plan
+        self.notebook = plan.output / f"{plan.lesson.id}.ipynb"
+        self.partial = plan.output / f".{plan.lesson.id}.running.ipynb"
+        self.partial.unlink(missing_ok=True)
+        self.original = read_notebook(plan.lesson.path)
+        self.cell: int | None = None  # the cell being executed, and the last one that began
+        self.busy_since: float | None = None
+        self.end: dict[str, Any] | None = None
+        self.stopped: tuple[Status, str] | None = None
+        self.killed_at = float("inf")
+        self.events: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+        self.closed = False
+        self.log = tempfile.TemporaryFile()  # noqa: SIM115 (closed in `finish`)
+        mark = uuid.uuid4().hex
+        # A process group of its own: Ctrl-C in the terminal reaches the parent alone.
+        apart = (
+            {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP} if os.name == "nt" else {"start_new_session": True}
+        )
+        self.began = time.monotonic()
+        self.process = subprocess.Popen(
+            [sys.executable, "-P", str(WORKER)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.log,
+            env={**environment, MARK: mark},
+            **apart,
+        )
+        self.tree = ProcessTree(self.process.pid, mark)
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+        self._send_job()
+
+    def _send_job(self) -> None:
+        """Tell the worker what to do; the pipe stays open, its end means stop."""
+        job = {
+            "input": str(self.plan.lesson.path.absolute()),
+            "output": str(self.partial.absolute()),
+            "cwd": str(self.plan.lesson.path.parent.absolute()),
+            "parameters": self.plan.parameters.given,
+            "cell_timeout": self.plan.cell_timeout,
+        }
+        with suppress(OSError):  # a worker that is gone already shows in `poll`
+            self.process.stdin.write(json.dumps(job).encode() + b"\n")
+            self.process.stdin.flush()
+
+    def _read(self) -> None:
+        """Events from the worker to the queue, in a thread; None at the end of the pipe."""
+        for line in self.process.stdout:
+            with suppress(ValueError):
+                self.events.put(json.loads(line))
+        self.events.put(None)
+
+    @property
+    def done(self) -> bool:
+        """Whether the worker has ended and everything that it said was heard."""
+        return self.closed and self.process.poll() is not None
+
+    def poll(self) -> None:
+        """Hear the worker, measure memory, and stop it where it is over a limit."""
+        while not self.events.empty():
+            event = self.events.get()
+            if event is None or event["event"] == "end":  # all is said, the worker has so long to leave
+                self.killed_at = min(self.killed_at, time.monotonic() + STOP_SECONDS)
+            if event is None:
+                self.closed = True
+            elif event["event"] == "cell":
+                self.cell, self.busy_since = event["number"], time.monotonic() if event["code"] else None
+            elif event["event"] == "executed":
+                self.busy_since = None
+            elif event["event"] == "end":
+                self.end, self.busy_since = event, None
+        self.tree.sample()
+        now = time.monotonic()
+        if now > self.killed_at:
+            self.tree.kill()
+        if self.stopped is not None or self.end is not None or self.closed:
+            return
+        if now - self.began > self.plan.lesson_timeout:
+            self.stop("timeout", "lesson time-out")
+        elif self.busy_since is not None and now - self.busy_since > self.plan.cell_timeout + INTERRUPT_SECONDS:
+            self.stop("timeout", "cell time-out")
+
+    def stop(self, status: Status, kind: str) -> None:
+        """End the lesson before its time: the worker kills its kernel and writes what there is; a second call kills."""
+        if self.end is not None:  # it is over already
+            return
+        if self.stopped is not None:
+            self.tree.kill()
+            return
+        self.stopped = (status, kind)
+        self.killed_at = time.monotonic() + STOP_SECONDS
+        with suppress(OSError):
+            self.process.stdin.close()
+        if self.cell is None:  # no kernel yet, nothing to write
+            self.tree.kill()
+
+    def finish(self) -> Outcome:
+        """Kill what is left, put the executed notebook in its place, and judge it."""
+        self.process.wait()
+        seconds = time.monotonic() - self.began
+        self.tree.kill()
+        self.reader.join(timeout=1)
+        for stream in (self.process.stdin, self.process.stdout):
+            with suppress(OSError):
+                stream.close()
+        executed = read_notebook(self.partial) if self.partial.exists() else without_outputs(self.original)
+        findings = collect_findings(executed, solutions=self.plan.solutions)
+        status, failure = self._verdict(findings.failure)
+        if failure is not None and failure.cell is not None:
+            failure = dataclasses.replace(failure, cell_id=self.original["cells"][failure.cell - 1].get("id"))
+        self._keep(executed)
+        self.log.close()
+        return Outcome(
+            lesson=self.plan.lesson.id,
+            title=self.plan.lesson.title,
+            status=status,
+            device=self.plan.device,
+            profile=self.plan.profile,
+            parameters=self.plan.parameters.effective,
+            seconds=seconds,
+            notebook=self.notebook,
+            peak_memory_mb=self.tree.peak_mb,
+            default_parameters=self.plan.parameters.default,
+            failure=failure,
+            metrics=findings.metrics,
+            verifications=findings.verifications,
+            checks=findings.checks,
+        )
+
+    def _verdict(self, found: Failure | None) -> tuple[Status, Failure | None]:
+        """How it ended: stopped by us, by itself, or not at all well."""
+        if self.stopped is not None:
+            status, kind = self.stopped
+            return status, self._failure(kind, self._stop_message(kind))
+        if self.end is None:
+            message = f"the process that executed the lesson ended with exit status {self.process.returncode}"
+            return "failed", self._failure("worker died", f"{message} in {self._where()}", self._tail())
+        if self.end["error"] == "CellTimeout":
+            failure = self._failure("cell time-out", self._stop_message("cell time-out"))
+            if found is not None and found.cell == self.cell:  # the interrupt's traceback names the line
+                failure = dataclasses.replace(failure, line=found.line, source=found.source, traceback=found.traceback)
+            return "timeout", failure
+        if self.end["error"] == "DeadKernelError":
+            held = f"; it held up to {self.tree.peak_mb:.0f} MB" if self.tree.peak_mb else ""
+            message = f"the kernel died in {self._where()} (a crash, or out of memory{held})"
+            return "failed", self._failure("kernel died", message, self._tail())
+        if found is None and self.end["error"] is not None:
+            return "failed", self._failure("runner", f"{self.end['error']}: {self.end['message']}", self._tail())
+        return ("passed" if found is None else "failed"), found
+
+    def _failure(self, kind: str, message: str, traceback: str = "") -> Failure:
+        """A failure at the cell that began last."""
+        return Failure(kind, message, self.cell, traceback=traceback)
+
+    def _where(self) -> str:
+        """The lesson, and the cell it was in."""
+        cell = "before its first cell" if self.cell is None else f"cell {self.cell}"
+        return f"{self.plan.lesson.id}, {cell}"
+
+    def _stop_message(self, kind: str) -> str:
+        """Why the lesson was ended, and where."""
+        if kind == "interrupted":
+            return f"interrupted in {self._where()}"
+        what = kind.partition(" ")[0]
+        limit = self.plan.cell_timeout if what == "cell" else self.plan.lesson_timeout
+        return f"{self._where()}: the {what} took longer than its limit of {limit:g} s"
+
+    def _tail(self) -> str:
+        """The end of what worker and kernel wrote to stderr."""
+        self.log.seek(0)
+        return "\n".join(self.log.read().decode(errors="replace").splitlines()[-30:])
+
+    def _keep(self, executed: dict[str, Any]) -> None:
+        """Write the executed notebook under its name, without widget state and without this machine's paths."""
+        metadata = executed.get("metadata", {})
+        # With the state, an HTML page wants scripts from the network to draw widgets; without, it shows their pictures.
+        metadata.pop("widgets", None)
+        for key in ("input_path", "output_path"):
+            if key in metadata.get("papermill", {}):
+                metadata["papermill"][key] = self.notebook.name
+        content = json.dumps(executed, ensure_ascii=False, indent=1) + "\n"
+        self.partial.write_text(content, encoding="utf-8")
+        os.replace(self.partial, self.notebook)
+        self.partial.with_suffix(".new").unlink(missing_ok=True)

@@ -1,0 +1,84 @@
+"""A lesson's processes: how much memory they hold, and that none of them outlives the lesson.
+
+Kernels live in a session of their own, so no signal to a process group reaches them. They are found as descendants
+of the worker, are remembered (a killed worker's children change their parent), and carry a mark in their environment.
+"""
+
+import os
+import time
+from contextlib import suppress
+
+import psutil
+
+MARK = "SOFIM_LAB_RUN"  # environment variable, inherited by everything that a lesson starts
+_LOOK_AGAIN = 0.5  # seconds between two searches for new processes; memory is read in every sample
+
+
+class ProcessTree:
+    """The worker `pid` and all that descends from it, marked `mark`."""
+
+    def __init__(self, pid: int, mark: str) -> None:
+        self.mark = mark
+        self.root = _process(pid)
+        self.children: set[psutil.Process] = set()
+        self.peak_mb: float | None = None
+        self._looked = -_LOOK_AGAIN
+
+    def sample(self) -> None:
+        """Read the memory of the kernel and its children now; remember the largest sum."""
+        now = time.monotonic()
+        if now - self._looked >= _LOOK_AGAIN:
+            self._looked = now
+            self._look()
+        total = 0
+        for process in self.children:
+            with suppress(psutil.Error):
+                total += process.memory_info().rss
+        if total:
+            self.peak_mb = max(self.peak_mb or 0.0, total / 2**20)
+
+    def kill(self, wait: float = 3.0) -> None:
+        """End the worker first, that it may start nothing more, then everything else, and wait until it is gone."""
+        self._look()
+        if self.root is not None:
+            with suppress(psutil.Error):
+                self.root.kill()
+        end = time.monotonic() + wait
+        while found := {process for process in self.children | self._marked() if _alive(process)}:
+            for process in found:
+                with suppress(psutil.Error):
+                    process.kill()
+            if time.monotonic() > end:  # in the kernel's hands, for example on a dead network drive
+                break
+            time.sleep(0.02)
+
+    def _look(self) -> None:
+        """Add the descendants that there are now."""
+        if self.root is not None:
+            with suppress(psutil.Error):
+                self.children.update(self.root.children(recursive=True))
+
+    def _marked(self) -> set[psutil.Process]:
+        """Processes that carry the mark, wherever they hang in the tree of processes."""
+        found = set()
+        for process in psutil.process_iter():
+            with suppress(psutil.Error, OSError):
+                if process.pid != os.getpid() and process.environ().get(MARK) == self.mark:
+                    found.add(process)
+        return found
+
+
+def _process(pid: int) -> psutil.Process | None:
+    """The process, unless it is gone already."""
+    try:
+        return psutil.Process(pid)
+    except psutil.NoSuchProcess:
+        return None
+
+
+def _alive(process: psutil.Process) -> bool:
+    """Whether it still runs; a zombie that waits for its parent does not."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False

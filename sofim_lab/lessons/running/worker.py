@@ -1,0 +1,136 @@
+"""The child process that executes one notebook with papermill.
+
+It is run as a script and imports nothing of sofim_lab, so that it starts without PyTorch. It reads one line of JSON
+from stdin, the job, and writes events as lines of JSON to stdout. When stdin ends, because the parent closed it or is
+gone, it kills its kernel; papermill then writes what there is.
+"""
+
+import json
+import math
+import os
+import sys
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+sys.modules["rfc3987_syntax"] = None  # jsonschema's IRI grammar: 1.2 s to import, and no notebook needs it
+
+STOP_SECONDS = 3.0  # from the end of stdin: time for papermill to see the dead kernel and write the notebook
+SAVE_SECONDS = 2  # in long cells, the notebook is written about so often
+
+
+class CellTimeout(Exception):
+    """A cell that ran longer than it may, whatever it made of the interrupt."""
+
+
+class AtomicFile:
+    """Writes for papermill: whoever kills us, the file is whole."""
+
+    @staticmethod
+    def write(content: str, path: str) -> None:
+        """Replace the file in one step."""
+        fresh = Path(path).with_suffix(".new")
+        fresh.write_text(content, encoding="utf-8")
+        os.replace(fresh, path)
+
+    @staticmethod
+    def pretty_path(path: str) -> str:
+        """What papermill logs."""
+        return path
+
+
+class Events:
+    """Tells the parent where we are, and watches the time of each cell."""
+
+    def __init__(self, stream: Any, cell_timeout: float) -> None:
+        self.stream, self.cell_timeout = stream, cell_timeout
+        self.numbers: list[int] = []
+        self.began = math.inf
+
+    def send(self, event: str, **data: Any) -> None:
+        """One line of JSON."""
+        self.stream.write(json.dumps({"event": event, **data}) + "\n")
+        self.stream.flush()
+
+    def notebook_start(self, notebook: Any, **_: Any) -> None:
+        """Number the cells as their author did, without the one that papermill puts in."""
+        number = 0
+        for cell in notebook.cells:
+            number += "injected-parameters" not in cell.metadata.get("tags", [])
+            self.numbers.append(number)
+        self.send("start")
+
+    def cell_start(self, cell: Any, cell_index: int) -> None:
+        """A cell begins; a text cell ends at once."""
+        self.began = time.monotonic()
+        self.send("cell", number=self.numbers[cell_index], code=cell.cell_type == "code")
+
+    def cell_executed(self, cell: Any, cell_index: int, **_: Any) -> None:
+        """Stop the notebook if the time-out interrupted this cell, even where the cell caught the interrupt."""
+        self.send("executed", number=self.numbers[cell_index])
+        if time.monotonic() - self.began >= self.cell_timeout:
+            raise CellTimeout
+
+
+def main() -> None:
+    """Execute the job on stdin."""
+    stream = os.fdopen(os.dup(1), "w", encoding="utf-8")  # not inherited by the kernel, whose own output
+    os.dup2(2, 1)  # would come between the events
+    job = json.loads(sys.stdin.readline())
+    threading.Thread(target=stop_when_input_ends, daemon=True).start()
+    events = Events(stream, job["cell_timeout"])
+    try:
+        execute(job, events)
+    except Exception as error:
+        events.send("end", error=type(error).__name__, message=str(error))
+    else:
+        events.send("end", error=None, message="")
+
+
+def execute(job: dict[str, Any], events: Events) -> None:
+    """Run papermill; a time-out interrupts the kernel, so that the traceback names the line."""
+    from papermill.execute import execute_notebook
+    from papermill.iorw import papermill_io
+
+    papermill_io.register(job["output"], AtomicFile)
+    execute_notebook(
+        _literal(job["input"]),
+        _literal(job["output"]),
+        parameters=job["parameters"],
+        kernel_name="python3",
+        language="python",
+        progress_bar=False,
+        cwd=job["cwd"],
+        execution_timeout=events.cell_timeout,
+        interrupt_on_timeout=True,
+        autosave_cell_every=SAVE_SECONDS,
+        store_widget_state=True,  # the parent looks for swallowed errors in it, then takes it out of the file
+        on_notebook_start=events.notebook_start,
+        on_cell_start=events.cell_start,
+        on_cell_executed=events.cell_executed,
+    )
+
+
+def stop_when_input_ends() -> None:
+    """Kill the kernel when the parent closes the pipe; leave for good if that does not end us."""
+    sys.stdin.read()
+    end = time.monotonic() + STOP_SECONDS
+    while time.monotonic() < end:
+        for process in psutil.Process().children(recursive=True):
+            with suppress(psutil.Error):
+                process.kill()
+        time.sleep(0.1)
+    os._exit(1)
+
+
+def _literal(path: str) -> str:
+    """A path that papermill's formatting leaves as it is."""
+    return path.replace("{", "{{").replace("}", "}}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""A finished picture: pixels, and in words what they show."""
+
+import base64
+import html
+import io
+from dataclasses import dataclass
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A PNG with its alternative text, shown by a notebook as an HTML figure.
+
+    HTML, because only an `<img alt>` keeps the words in JupyterLab, in an exported page and on GitHub alike.
+
+    Attributes:
+        png: The image file's bytes.
+        alt: What is to be seen, for those who cannot see it. It is the caption, too.
+        width: Width in pixels at which it is shown.
+    """
+
+    png: bytes
+    alt: str
+    width: int
+
+    def html(self, *, caption: bool = True) -> str:
+        """`<figure>` with the image embedded; it needs no other file."""
+        data = base64.b64encode(self.png).decode("ascii")
+        words = html.escape(self.alt, quote=True)
+        below = (
+            f'<figcaption style="font-size:90%;line-height:1.4;max-width:48em">{words}</figcaption>' if caption else ""
+        )
+        return (
+            f'<figure style="margin:0.5em 0"><img src="data:image/png;base64,{data}" alt="{words}" '
+            f'width="{self.width}" style="max-width:100%;height:auto;background:white">{below}</figure>'
+        )
+
+    def _repr_html_(self) -> str:
+        return self.html()
+
+    def __repr__(self) -> str:
+        return f"Picture: {self.alt}"
+
+
+def picture(drawn: Axes | Figure, alt: str) -> Picture:
+    """The picture of drawn axes.
+
+    Args:
+        drawn: Axes or their figure.
+        alt: What is to be seen, in one to three sentences; it may not be empty.
+
+    Returns:
+        `Picture`, to be the last value of a notebook's cell or to be put into an explorer.
+
+    Raises:
+        ValueError: No alternative text.
+
+    Example:
+        >>> from sofim_lab.plots import new_axes
+        >>> (ax,) = new_axes()
+        >>> picture(ax, "An empty pair of axes.")
+        Picture: An empty pair of axes.
+    """
+    if not alt.strip():
+        raise ValueError("alt='' says nothing: describe what is to be seen in a sentence or two")
+    figure = drawn.figure if isinstance(drawn, Axes) else drawn
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", dpi=figure.dpi)
+    return Picture(stream.getvalue(), alt, round(figure.get_figwidth() * figure.dpi))

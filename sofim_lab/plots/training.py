@@ -1,0 +1,105 @@
+"""Figures of training runs: races and step lengths."""
+
+from collections.abc import Iterable
+
+import seaborn as sns
+from matplotlib.axes import Axes
+
+from sofim_lab.plots.style import LINES, MARKERS, PALETTE, new_axes
+from sofim_lab.training import RaceResult, TrainingResult, step_bound
+
+_LABELS = {
+    "train_loss": "training loss (nats)",
+    "val_loss": "validation loss (nats)",
+    "train_accuracy": "training accuracy",
+    "val_accuracy": "validation accuracy",
+}
+
+
+def plot_race(result: RaceResult, metric: str = "train_loss", ax: Axes | None = None) -> Axes:
+    """One curve a contestant: the median over its seeds after each epoch, with a band from the lowest to the highest.
+
+    Args:
+        result: From `race`.
+        metric: `train_loss`, `val_loss` (logarithmic scale), `train_accuracy` or `val_accuracy`.
+        ax: Axes to draw into; new ones by default.
+
+    Returns:
+        The axes.
+
+    Raises:
+        ValueError: Another metric.
+    """
+    if metric not in _LABELS:
+        raise ValueError(f"metric={metric!r} is unknown: choose one of {', '.join(_LABELS)}")
+    ax = ax or new_axes()[0]
+    names = result.names
+    sns.lineplot(
+        result.to_frame(),
+        x="epoch",
+        y=metric,
+        hue="name",
+        hue_order=names,
+        palette=dict(zip(names, PALETTE, strict=False)),
+        estimator="median",
+        errorbar=("pi", 100),
+        ax=ax,
+    )
+    # seaborn has no mixed dash patterns as matplotlib has them: set lines and markers by hand, legend included.
+    curves = ax.get_lines()[: len(names)]
+    for index, curve in enumerate(curves):
+        curve.set(marker=MARKERS[index % 7], linestyle=LINES[index % 7], markersize=5, markeredgewidth=0)
+    ax.legend(curves, [f"{name} (diverged)" if _diverged(result, name) else name for name in names])
+    ax.set(xlabel="epoch", ylabel=_LABELS[metric], yscale="log" if metric.endswith("loss") else "linear")
+    return ax
+
+
+def describe_race(result: RaceResult, metric: str = "train_loss") -> str:
+    """In words: the last median of each contestant, best first, and who diverged."""
+    table = result.summary()[metric].sort_values(ascending=metric.endswith("loss"))
+    ranking = ", ".join(f"{name} {value:.3g}" for name, value in table.items())
+    diverged = [name for name in result.names if _diverged(result, name)]
+    fate = f" Diverged: {', '.join(diverged)}." if diverged else ""
+    epochs = max(run.final.epoch for run in result)
+    return f"{_LABELS[metric].capitalize()} over {epochs} epochs. After the last one, best first: {ranking}.{fate}"
+
+
+def plot_step_lengths(runs: Iterable[TrainingResult], ax: Axes | None = None) -> Axes:
+    """Length of every step of each run; for SOFIM also its bound η/(2√ρ).
+
+    Args:
+        runs: Training results; runs of SOFIM have `lr`, `rho` and `direction` in their settings.
+        ax: Axes to draw into; new ones by default.
+
+    Returns:
+        The axes, lengths on a logarithmic scale.
+    """
+    if ax is None:
+        ax = new_axes(width=8.4)[0]
+        ax.figure.subplots_adjust(right=0.74)  # the legend stands beside the curves
+    for index, run in enumerate(runs):
+        color = PALETTE[index % 7]
+        taken = [step for step in run.steps if step.step_length > 0]
+        ax.plot([s.step for s in taken], [s.step_length for s in taken], color=color, linewidth=0.8, label=run.name)
+        bound = step_bound(run)
+        if bound is not None:
+            dashes = LINES[1 + index % 3]
+            ax.axhline(bound, color=color, linestyle=dashes, linewidth=1.5, label=f"its bound {bound:.3g}")
+    ax.set(yscale="log", xlabel="step", ylabel="length of the step ‖Δw‖")
+    ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0))
+    return ax
+
+
+def describe_step_lengths(runs: Iterable[TrainingResult]) -> str:
+    """In words: the longest step of each run, for SOFIM as a share of its bound."""
+    parts = []
+    for run in runs:
+        longest, bound = max(step.step_length for step in run.steps), step_bound(run)
+        share = "" if bound is None else f", {100 * longest / bound:.0f} % of its bound"
+        parts.append(f"{run.name}: longest step {longest:.3g}{share}.")
+    return "Length of every step, logarithmic. " + " ".join(parts)
+
+
+def _diverged(result: RaceResult, name: str) -> bool:
+    """Whether any run of that name diverged."""
+    return any(run.diverged for run in result[name])

@@ -1,0 +1,18 @@
+"""Training one model, and racing several optimizers on it."""
+
+from sofim_lab.training.bound import step_bound
+from sofim_lab.training.race import OptimizerFactory, race
+from sofim_lab.training.result import EpochRecord, RaceResult, StepRecord, TrainingResult
+from sofim_lab.training.train import LossFunction, train
+
+__all__ = [
+    "EpochRecord",
+    "LossFunction",
+    "OptimizerFactory",
+    "RaceResult",
+    "StepRecord",
+    "TrainingResult",
+    "race",
+    "step_bound",
+    "train",
+]

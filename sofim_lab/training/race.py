@@ -1,0 +1,78 @@
+"""Several optimizers from one start, on the same batches."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from torch import nn
+from torch.optim import Optimizer
+from tqdm.auto import tqdm
+
+from sofim_lab.problems import Digits
+from sofim_lab.training.progress import show_progress
+from sofim_lab.training.result import RaceResult
+from sofim_lab.training.train import LossFunction, train
+
+OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
+
+
+def race(
+    model: Callable[[int], nn.Module],
+    data: Digits,
+    optimizers: Mapping[str, OptimizerFactory],
+    *,
+    epochs: int = 10,
+    batch_size: int = 64,
+    seeds: Sequence[int] = (0,),
+    loss_fn: LossFunction = nn.functional.cross_entropy,
+    progress: bool | None = None,
+) -> RaceResult:
+    """Train one model with each optimizer: for a seed all start from the same weights and see the same batches.
+
+    Args:
+        model: Makes the model of a seed, e.g. `lambda seed: mlp(seed=seed)`.
+        data: See `train`.
+        optimizers: Name to constructor, e.g. `{"SOFIM": lambda p: SOFIM(p, rho=0.5)}`; constructors get the
+            parameters alone.
+        epochs: Passes over the training images.
+        batch_size: Images a step.
+        seeds: One run of every optimizer for each.
+        loss_fn: Mean loss of logits and labels.
+        progress: Show a bar over the runs; None shows it except while a lesson's report is written.
+
+    Returns:
+        `RaceResult`, one run for each (optimizer, seed). A run that diverged is in it and says so.
+
+    Raises:
+        ValueError: No optimizer or no seed, or what `train` refuses.
+
+    Example:
+        >>> import torch
+        >>> from sofim_lab import SOFIM
+        >>> from sofim_lab.problems import load_digits, mlp
+        >>> field = {"SOFIM": SOFIM, "SGD": lambda p: torch.optim.SGD(p, lr=0.1)}
+        >>> make = lambda seed: mlp((64, 10), seed=seed, device="cpu")
+        >>> result = race(make, load_digits("cpu"), field, epochs=1, progress=False)
+        >>> result.names
+        ('SOFIM', 'SGD')
+    """
+    if not optimizers:
+        raise ValueError("optimizers={} is empty: name at least one, e.g. {'SOFIM': SOFIM}")
+    if not seeds:
+        raise ValueError("seeds=() is empty: give at least one, e.g. seeds=(0,)")
+    field = [(name, make, seed) for name, make in optimizers.items() for seed in seeds]
+    runs = []
+    for name, make, seed in tqdm(field, desc="race", unit="run", disable=not show_progress(progress), leave=False):
+        start = model(seed)
+        runs.append(
+            train(
+                start,
+                data,
+                make(start.parameters()),
+                epochs=epochs,
+                batch_size=batch_size,
+                seed=seed,
+                loss_fn=loss_fn,
+                name=name,
+                progress=False,  # one bar, over the runs
+            )
+        )
+    return RaceResult(tuple(runs))

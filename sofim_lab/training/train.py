@@ -1,0 +1,170 @@
+"""The training loop: mini-batches, one optimizer, one result."""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import nn
+from torch.nn.utils import parameters_to_vector
+from torch.optim import Optimizer
+from tqdm.auto import tqdm
+
+from sofim_lab.problems import Digits, Split
+from sofim_lab.training.progress import show_progress
+from sofim_lab.training.result import EpochRecord, StepRecord, TrainingResult
+
+LossFunction = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+def train(
+    model: nn.Module,
+    data: Digits,
+    optimizer: Optimizer,
+    *,
+    epochs: int = 10,
+    batch_size: int = 64,
+    seed: int = 0,
+    loss_fn: LossFunction = nn.functional.cross_entropy,
+    name: str | None = None,
+    progress: bool | None = None,
+) -> TrainingResult:
+    """Train a classifier in place and keep what happened.
+
+    Each epoch visits every training image once, in an order that depends on `seed` alone; the last batch may be
+    smaller. A loss that is no longer finite ends the run: the result is marked `diverged` at that step.
+
+    Args:
+        model: Maps images (n, 64) to logits (n, 10); its parameters are changed.
+        data: `train` is trained on; `train` and `val` are evaluated after each epoch.
+        optimizer: A `torch.optim.Optimizer` over the model's parameters; it may need a closure, it is given one.
+        epochs: Passes over the training images, 0 or more.
+        batch_size: Images a step, 1 or more.
+        seed: Seed of the order of the images.
+        loss_fn: Mean loss of logits and labels, a scalar.
+        name: Name of the run; by default the optimizer's class name.
+        progress: Show a bar; None shows it except while a lesson's report is written.
+
+    Returns:
+        `TrainingResult` with every step and every epoch.
+
+    Raises:
+        ValueError: epochs or batch_size out of range, or model and data on different devices.
+
+    Example:
+        >>> from sofim_lab import SOFIM
+        >>> from sofim_lab.problems import load_digits, mlp
+        >>> model = mlp((64, 10), device="cpu")
+        >>> result = train(model, load_digits("cpu"), SOFIM(model.parameters()), epochs=2, progress=False)
+        >>> result.final.val_accuracy > 0.5
+        True
+    """
+    _refuse_bad_input(model, data, epochs, batch_size)
+    order = torch.Generator().manual_seed(seed)
+    label = name or type(optimizer).__name__
+    steps: list[StepRecord] = []
+    history = [_evaluate(model, data, loss_fn, epoch=0, seconds=0.0)]
+    diverged_at = None if _finite(history[0]) else 0
+    seconds = 0.0
+    with tqdm(total=epochs, desc=label, unit="epoch", disable=not show_progress(progress), leave=False) as bar:
+        for epoch in range(1, epochs + 1):
+            if diverged_at is not None:
+                break
+            started = time.perf_counter()
+            for images, labels in _batches(data.train, batch_size, order):
+                loss, length = _step(model, optimizer, loss_fn, images, labels)
+                steps.append(StepRecord(len(steps) + 1, epoch, loss, length))
+                if not math.isfinite(loss):
+                    diverged_at = len(steps)
+                    break
+            seconds += time.perf_counter() - started
+            if diverged_at is None:
+                history.append(_evaluate(model, data, loss_fn, epoch, seconds))
+                diverged_at = None if _finite(history[-1]) else len(steps)
+            bar.set_postfix(loss=f"{history[-1].train_loss:.3g}", refresh=False)
+            bar.update()
+    return TrainingResult(
+        name=label,
+        optimizer=type(optimizer).__name__,
+        settings=_settings(optimizer) | {"epochs": epochs, "batch_size": batch_size},
+        seed=seed,
+        device=data.device.type,
+        steps=tuple(steps),
+        epochs=tuple(history),
+        diverged_at=diverged_at,
+    )
+
+
+def _step(
+    model: nn.Module, optimizer: Optimizer, loss_fn: LossFunction, images: torch.Tensor, labels: torch.Tensor
+) -> tuple[float, float]:
+    """One optimizer step: the loss before it and its length ‖Δw‖; no step is taken from a loss that is not finite."""
+
+    def closure() -> torch.Tensor:
+        optimizer.zero_grad()
+        loss = loss_fn(model(images), labels)
+        # Only the first loss can end the run: a line search may try a point that is too far and come back.
+        if not losses and not torch.isfinite(loss):
+            raise _NotFiniteError(float(loss.detach()))
+        losses.append(float(loss.detach()))
+        loss.backward()
+        return loss
+
+    losses: list[float] = []
+    before = parameters_to_vector(model.parameters()).detach()
+    try:
+        optimizer.step(closure)
+    except _NotFiniteError as diverged:
+        return diverged.loss, 0.0
+    after = parameters_to_vector(model.parameters()).detach()
+    return losses[0], float(torch.linalg.vector_norm(after - before))
+
+
+class _NotFiniteError(Exception):
+    """Leaves an optimizer's step before it changes anything."""
+
+    def __init__(self, loss: float) -> None:
+        super().__init__(loss)
+        self.loss = loss
+
+
+def _batches(split: Split, size: int, order: torch.Generator) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """The images once, shuffled on the CPU, so that every device sees the same order."""
+    for chosen in torch.randperm(len(split), generator=order).to(split.y.device).split(size):
+        yield split.x[chosen], split.y[chosen]
+
+
+@torch.no_grad()
+def _evaluate(model: nn.Module, data: Digits, loss_fn: LossFunction, epoch: int, seconds: float) -> EpochRecord:
+    """Losses and accuracies on the training and validation images, in evaluation mode."""
+    was_training = model.training
+    model.eval()
+    scores = []
+    for split in (data.train, data.val):
+        logits = model(split.x)
+        scores.append((float(loss_fn(logits, split.y)), float((logits.argmax(1) == split.y).double().mean())))
+    model.train(was_training)
+    (train_loss, train_accuracy), (val_loss, val_accuracy) = scores
+    return EpochRecord(epoch, train_loss, val_loss, train_accuracy, val_accuracy, seconds)
+
+
+def _finite(record: EpochRecord) -> bool:
+    """Whether both losses are numbers."""
+    return math.isfinite(record.train_loss) and math.isfinite(record.val_loss)
+
+
+def _settings(optimizer: Optimizer) -> dict[str, object]:
+    """The hyperparameters in use, those of the first group."""
+    return {key: value for key, value in optimizer.param_groups[0].items() if key != "params"}
+
+
+def _refuse_bad_input(model: nn.Module, data: Digits, epochs: int, batch_size: int) -> None:
+    """Say what is wrong before anything is changed."""
+    if epochs < 0:
+        raise ValueError(f"epochs={epochs} must be 0 or more")
+    if batch_size < 1:
+        raise ValueError(f"batch_size={batch_size} must be 1 or more; {len(data.train)} is one step an epoch")
+    places = {parameter.device for parameter in model.parameters()}
+    if places != {data.device}:
+        found = ", ".join(sorted(str(place) for place in places)) or "no parameters at all"
+        raise ValueError(f"model on {found}, data on {data.device}: build both with the same device=...")

@@ -1,0 +1,144 @@
+"""Lessons that go wrong, each in its own way: the outcome says what, in which cell, at which line."""
+
+import json
+import os
+import signal
+import time
+
+import psutil
+import pytest
+from small_lessons import write_lesson
+
+from sofim_lab.lessons.parameters import Parameters
+from sofim_lab.lessons.running import execution
+from sofim_lab.lessons.running.execution import Execution, Plan
+from sofim_lab.lessons.running.runner import run_lessons
+
+RECORD = """
+from IPython.display import display
+payload = {"name": "x", "value": 1.0, "unit": "", "better": None, "compare": True}
+display({"application/vnd.sofim-lab.metric+json": payload, "text/plain": "x"}, raw=True)
+"""
+
+SLIDER = """
+import ipywidgets
+slider = ipywidgets.IntSlider()
+def redraw(change):
+    raise RuntimeError("no picture")
+slider.observe(redraw, "value")
+slider
+"""
+
+INTERACT = """
+import ipywidgets
+def draw(x):
+    if x > 2:
+        raise KeyError("no such x")
+explorer = ipywidgets.interactive(draw, x=(0, 5))
+display(explorer)
+"""
+
+# Waits, and lets no interrupt through; as native code does that never looks at signals.
+STUBBORN = """
+import signal, time
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+print("begun", flush=True)
+time.sleep(60)
+"""
+
+PATIENT = """
+import time
+try:
+    time.sleep(60)
+except KeyboardInterrupt:
+    print("caught")
+"""
+
+# name: (cells, limits, status, kind, cell, line, part of the message)
+FAULTS = {
+    "raises": (["def half(x):\n    return 1 / x", "a = 0\n\nhalf(a)", "print('after')"], {},
+               "failed", "error", 4, 3, "ZeroDivisionError: division by zero"),
+    "syntax": (["x = 1\ny = = 2"], {}, "failed", "error", 3, 2, "SyntaxError: invalid syntax"),
+    "leaves": (["import sys; sys.exit(0)", "print('after')"], {}, "failed", "error", 3, None, "SystemExit"),
+    "twice": ([RECORD, "print('between')", RECORD], {},
+              "failed", "duplicate", 5, None, "metric 'x' is recorded in cell 3 and in cell 5"),
+    "slider": ([SLIDER, "slider.value = 3"], {}, "failed", "error", 4, 1, "RuntimeError: no picture"),
+    "interact": ([INTERACT, "explorer.children[0].value = 4", "print('after')"], {},
+                 "failed", "widget", 3, 5, "caught by a widget: KeyError: 'no such x'"),
+    "dies": (["print('alive', flush=True)\nimport os, time; time.sleep(0.5); os._exit(7)"], {},
+             "failed", "kernel died", 3, None, "the kernel died in 01_dies, cell 3"),
+    "cell": (["print('partial', flush=True)\nimport time\ntime.sleep(60)", "print('after')"], {"cell_timeout": 2},
+             "timeout", "cell time-out", 3, 3, "01_cell, cell 3: the cell took longer than its limit of 2 s"),
+    "patient": ([PATIENT, "print('after')"], {"cell_timeout": 2}, "timeout", "cell time-out", 3, None, "limit of 2 s"),
+    "stubborn": ([STUBBORN], {"cell_timeout": 2}, "timeout", "cell time-out", 3, None, "limit of 2 s"),
+    "lesson": (["print('partial', flush=True)\nimport time\ntime.sleep(60)"], {"lesson_timeout": 8},
+               "timeout", "lesson time-out", 3, None, "01_lesson, cell 3: the lesson took longer than its limit of 8"),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def outcomes(tmp_path_factory):
+    """All of them in one run, several at a time: none disturbs the others."""
+    folder = tmp_path_factory.mktemp("faults")
+    lessons = [
+        write_lesson(folder / "notebooks", f"01_{name}", *cells, **limits)
+        for name, (cells, limits, *_) in FAULTS.items()
+    ]
+    patience, execution.INTERRUPT_SECONDS = execution.INTERRUPT_SECONDS, 1.0
+    try:
+        run = run_lessons(lessons, output=folder / "out", device="cpu", jobs=4, progress=False)
+    finally:
+        execution.INTERRUPT_SECONDS = patience
+    return {outcome.lesson.removeprefix("01_"): outcome for outcome in run}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_is_named_and_placed(outcomes, name):
+    cells, _, status, kind, cell, line, words = FAULTS[name]
+    outcome = outcomes[name]
+    failure = outcome.failure
+    assert (outcome.status, failure.kind, failure.cell, failure.line) == (status, kind, cell, line)
+    assert failure.cell_id == f"code-{cell - 2}"
+    assert words in failure.message
+    if line is not None:
+        assert failure.source == cells[cell - 3].splitlines()[line - 1]
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"), [("cell", "partial"), ("lesson", "partial"), ("dies", "alive"), ("stubborn", "begun"),
+                       ("patient", "caught"), ("raises", "ZeroDivisionError"), ("interact", "after")]
+)  # fmt: skip
+def test_what_was_written_before_is_kept(outcomes, name, kept):
+    content = outcomes[name].notebook.read_text(encoding="utf-8")
+    assert any(kept in json.dumps(cell.get("outputs", [])) for cell in json.loads(content)["cells"])
+
+
+@pytest.mark.parametrize("name", ["raises", "leaves", "cell", "patient"])
+def test_nothing_is_executed_after_a_failure(outcomes, name):
+    notebook = json.loads(outcomes[name].notebook.read_text(encoding="utf-8"))
+    assert notebook["cells"][-1]["outputs"] == []
+
+
+def test_the_first_record_of_a_duplicate_is_kept(outcomes):
+    assert [metric.name for metric in outcomes["twice"].metrics] == ["x"]
+
+
+def test_a_worker_that_is_killed_takes_its_kernel_with_it(make_lesson, tmp_path):
+    lesson = make_lesson("01_a", "import time\ntime.sleep(60)")
+    (tmp_path / "out").mkdir()
+    plan = Plan(lesson, tmp_path / "out", "cpu", "quick", Parameters({}, {}, True), False, 30, 60)
+    run = Execution(plan, dict(os.environ))
+    while run.busy_since is None or run.cell != 3:
+        run.poll()
+        time.sleep(0.05)
+    kernels = psutil.Process(run.process.pid).children(recursive=True)
+    assert kernels
+    run.process.send_signal(signal.SIGKILL if os.name == "posix" else signal.SIGTERM)
+    while not run.done:
+        run.poll()
+        time.sleep(0.05)
+    outcome = run.finish()
+    assert (outcome.status, outcome.failure.kind, outcome.failure.cell) == ("failed", "worker died", 3)
+    assert "ended with exit status -9 in 01_a, cell 3" in outcome.failure.message
+    assert outcome.notebook.exists()
+    assert not any(kernel.is_running() and kernel.status() != psutil.STATUS_ZOMBIE for kernel in kernels)

@@ -1,0 +1,148 @@
+import math
+
+import ipywidgets as W
+import pytest
+
+from sofim_lab.plots import new_axes, picture
+from sofim_lab.widgets import Explorer, Goal, derivation_explorer, race_explorer, spectrum_explorer
+from sofim_lab.widgets.sherman_morrison import derivation_state, spectrum_state
+
+
+def squares(goal=None, fail_at=None):
+    """An explorer of x², and the list of the states it computed."""
+    seen = []
+
+    def compute(x, sign):
+        seen.append((x, sign))
+        if x == fail_at:
+            raise ArithmeticError("x < 0 & forbidden")
+        return sign * x * x
+
+    def render(result):
+        (ax,) = new_axes(width=2, height=2)
+        return picture(ax, f"The result is {result}.")
+
+    controls = {"x": W.IntSlider(value=2, min=0, max=9), "sign": W.Dropdown(options=[1, -1])}
+    return Explorer(controls, compute, render, goal=goal), seen
+
+
+def shown(explorer):
+    return " ".join(child.value for child in explorer.children if isinstance(child, W.HTML))
+
+
+def test_moving_a_control_draws_once():
+    explorer, seen = squares()
+    explorer.controls["x"].value = 3
+    assert seen == [(2, 1), (3, 1)]
+    assert explorer.result == 9
+    assert 'alt="The result is 9."' in shown(explorer)
+
+
+def test_setting_several_controls_draws_once():
+    explorer, seen = squares()
+    explorer.set(x=4, sign=-1)
+    assert seen[1:] == [(4, -1)]
+    assert explorer.result == -16
+    with pytest.raises(ValueError, match="there is no control 'y': this explorer has x, sign"):
+        explorer.set(y=1)
+
+
+def test_an_error_is_shown_and_raised_and_the_next_state_recovers():
+    explorer, _ = squares(fail_at=5)
+    with pytest.raises(ArithmeticError):
+        explorer.controls["x"].value = 5
+    assert 'role="alert"' in shown(explorer)
+    assert "ArithmeticError: x &lt; 0 &amp; forbidden" in shown(explorer)
+    assert explorer.result is None
+    explorer.controls["x"].value = 6
+    assert 'role="alert"' not in shown(explorer)
+    assert "The result is 36." in shown(explorer)
+
+
+def test_a_goal_stays_reached_until_the_reset():
+    explorer, _ = squares(Goal("make it 49", lambda result: result == 49))
+    assert "○ open" in shown(explorer)
+    explorer.set(x=7)
+    explorer.set(x=1)
+    assert explorer.reached
+    assert "✓ reached" in shown(explorer)
+    explorer.reset()
+    assert not explorer.reached
+    assert explorer.state == {"x": 2, "sign": 1}
+    assert "○ open" in shown(explorer)
+
+
+def test_the_reset_button_resets():
+    explorer, _ = squares()
+    explorer.set(x=7)
+    button = next(item for item in explorer.children[0].children if isinstance(item, W.Button))
+    button.click()
+    assert explorer.state["x"] == 2
+
+
+def test_a_page_without_a_kernel_keeps_the_first_picture():
+    explorer, _ = squares()
+    explorer.set(x=9)
+    bundle = explorer._repr_mimebundle_()
+    assert "application/vnd.jupyter.widget-view+json" in bundle
+    assert 'alt="The result is 4."' in bundle["text/html"]
+    assert "data:image/png;base64," in bundle["text/html"]
+
+
+LIGHT = {"derivation": derivation_explorer, "spectrum": spectrum_explorer}
+
+
+def ends(control):
+    """Values at both ends of a control; every choice of a menu."""
+    if hasattr(control, "options"):
+        return [getattr(option, "value", option) for option in control.options]
+    return [control.base**control.min, control.base**control.max]
+
+
+@pytest.mark.parametrize("make", LIGHT.values(), ids=LIGHT)
+def test_both_ends_of_every_control(make):
+    explorer = make()
+    for name, control in explorer.controls.items():
+        for value in ends(control):
+            explorer.set(**{name: value})
+            assert "nan" not in explorer.picture.alt
+            assert explorer.picture.png.startswith(b"\x89PNG")
+        explorer.reset()
+
+
+def test_the_derivation_goal_can_be_reached_and_is_open_at_first():
+    explorer = derivation_explorer()
+    assert not explorer.reached
+    explorer.set(rho=1e-8)
+    assert explorer.reached
+    explorer.reset()
+    explorer.set(rho=1e-8, dtype="float64")
+    assert not explorer.reached
+
+
+def test_the_spectrum_goal_is_the_root_of_rho():
+    explorer = spectrum_explorer()
+    assert not explorer.reached
+    explorer.set(rho=0.01, norm=0.1)
+    assert explorer.reached
+    assert "100 % of the longest possible" in explorer.picture.alt
+
+
+def test_states_are_pure_functions_of_their_arguments():
+    assert derivation_state(0.1, 8, "float32") == derivation_state(0.1, 8, "float32")
+    state = spectrum_state(rho=0.5, norm=2.0)
+    assert float(state.eigenvalues[-1]) == pytest.approx(4.5)
+    assert state.condition_number == pytest.approx(9.0)
+    assert state.step_length == pytest.approx(2.0 / 4.5)
+    assert state.bound == pytest.approx(1 / (2 * math.sqrt(0.5)))
+
+
+def test_the_race_trains_sofim_alone_and_can_be_won():
+    explorer = race_explorer(epochs=2, device="cpu")
+    first = explorer.result
+    assert first.names == ("SOFIM", "SGD, momentum 0.9", "Adam")
+    assert not explorer.reached
+    explorer.set(lr=2.0)
+    assert explorer.result["Adam"] is not first["Adam"]
+    assert explorer.result["Adam"][0] is first["Adam"][0]
+    assert explorer.reached
