@@ -42,17 +42,21 @@ def shapes() -> dict[str, list[tuple[int, ...]]]:
 
 
 def measure(sizes: list[tuple[int, ...]], device: str, repeats: int) -> dict[str, float]:
-    """Median seconds of a step for each optimizer, all on the same gradients, taking turns."""
-    steps = {}
+    """Median seconds of a step for each optimizer, taking turns, on two random gradients in alternation."""
+    generator = torch.Generator().manual_seed(0)
+
+    def draw() -> list[torch.Tensor]:
+        return [torch.randn(shape, generator=generator).to(device) for shape in sizes]
+
+    gradients, parameters, steps = (draw(), draw()), {}, {}
     for name, build in OPTIMIZERS.items():
-        generator = torch.Generator().manual_seed(0)
-        parameters = [torch.nn.Parameter(torch.randn(s, generator=generator).to(device)) for s in sizes]
-        for p in parameters:
-            p.grad = torch.randn(p.shape, generator=generator).to(device)
-        steps[name] = build(parameters).step
+        parameters[name] = [torch.nn.Parameter(x) for x in draw()]
+        steps[name] = build(parameters[name]).step
     seconds: dict[str, list[float]] = {name: [] for name in steps}
     for repeat in range(repeats + 3):
         for name, step in steps.items():
+            for p, g in zip(parameters[name], gradients[repeat % 2], strict=True):
+                p.grad = g
             _wait(device)
             start = time.perf_counter()
             step()

@@ -122,7 +122,7 @@ def _devices() -> Iterator[Finding]:
     except Exception as error:  # a broken build raises whatever its loader raises
         yield Finding("fail", "device cpu", f"torch cannot be imported ({error}): reinstall torch")
         return
-    yield Finding("ok", "device cpu", f"{torch.get_num_threads()} threads")
+    yield Finding("ok", "device cpu", f"threads: {torch.get_num_threads()}")
     if torch.cuda.is_available():
         yield Finding("ok", "device cuda", torch.cuda.get_device_name())
     else:

@@ -75,7 +75,7 @@ class RegularizedFIM:
         return self._outer(self._inner(v)) + self.rho * v
 
     def solve(self, v: Tensor) -> Tensor:
-        """F⁻¹v by the stable form of Sherman–Morrison, in O(d) for each column.
+        """F⁻¹v by Sherman–Morrison, split along m and across it, in O(d) for each column.
 
         Args:
             v: shape (d,) or (d, k), the dtype of m.

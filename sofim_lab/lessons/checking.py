@@ -5,6 +5,7 @@ import math
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -43,8 +44,8 @@ def check(id: str, fn: Callable[..., Any]) -> None:
         ValueError: There is no such exercise.
 
     Example:
-        >>> check("05.stable", lambda m, rho: m / (rho + m @ m))
-        05.stable: solved. Right on all 5 random cases.
+        >>> check("05.solve", lambda m, v, rho: (v - m * (m @ v) / (rho + m @ m)) / rho)
+        05.solve: solved. Right on all 5 random cases.
     """
     exercise = find_exercise(id)
     verdict = judge(exercise, fn)
@@ -94,13 +95,14 @@ def _call(
 ) -> tuple[Verdict | None, torch.Tensor | None]:
     """One call of the learner's function: its answer as a float64 vector, or the verdict that ends the check."""
     given = _copies(case)
-    watch = _LargestTensor()
+    watch = _Watch()
     try:
         with watch:
             answer = fn(*given)
     except Exception as error:
-        # The learner's own line: the innermost frame that is not a library's.
-        frames = [f for f in traceback.extract_tb(error.__traceback__)[1:] if "site-packages" not in f.filename]
+        # The learner's own line: the innermost frame that is neither a library's nor ours.
+        ours = (str(Path(__file__).parents[1]), str(Path(torch.__file__).parent))
+        frames = [f for f in traceback.extract_tb(error.__traceback__)[1:] if not f.filename.startswith(ours)]
         line = f" (line {frames[-1].lineno}: {frames[-1].line})" if frames and frames[-1].line else ""
         return Verdict(False, f"Your function raises {type(error).__name__}: {error}{line}"), None
     if answer is None:
@@ -126,19 +128,28 @@ def _call(
             f"For vectors of length {size} your function makes a tensor of {watch.numel} numbers. The point is to "
             f"do without the d×d matrix: only vectors of length d are needed.",
         ), None
+    bits = max(item.dtype.itemsize * 8 for item in case if isinstance(item, torch.Tensor))
+    if exercise.same_precision and watch.bits > bits:
+        return Verdict(
+            False,
+            f"Your function goes from {bits} to {watch.bits} bits. That only moves the problem to smaller numbers: "
+            f"find a form that needs no more digits than it is given.",
+        ), None
     return None, answer
 
 
-class _LargestTensor(TorchDispatchMode):
-    """Notes the number of entries of the largest tensor that is made."""
+class _Watch(TorchDispatchMode):
+    """Notes the number of entries of the largest tensor that is made, and the widest floating type."""
 
     numel = 0
+    bits = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         made = func(*args, **(kwargs or {}))
         for item in made if isinstance(made, tuple | list) else (made,):
             if isinstance(item, torch.Tensor):
                 self.numel = max(self.numel, item.numel())
+                self.bits = max(self.bits, item.dtype.itemsize * 8 if item.dtype.is_floating_point else 0)
         return made
 
 
@@ -150,8 +161,13 @@ def _diagnosis(exercise: Exercise, cases: list[Case], answers: list[torch.Tensor
         if all(near):
             return mistake.says
     ratios = torch.cat([answer / target for answer, target in zip(answers, targets, strict=True)])
-    if torch.isfinite(ratios).all() and float(ratios.std() / ratios.mean().abs()) < 1e-6:
+    if torch.isfinite(ratios).all() and float(ratios.std() / ratios.mean().abs()) < 1e-5:
         factor = float(ratios.mean())
+        if abs(factor - 1) < 1e-3:
+            return (
+                "The formula is right, but digits are lost: keep the dtype of the arguments, return a tensor, "
+                "and add nothing to the denominator."
+            )
         return f"It is {factor:.4g} times the target throughout" + (
             ": the sign is wrong." if abs(factor + 1) < 1e-6 else "."
         )

@@ -1,12 +1,11 @@
 """The parameters that one step treats alike, and the two passes SOFIM makes over them."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from sofim_lab.optim._reduce import LONG, Scalar, pair, products, squared_norm
+from sofim_lab.optim._reduce import Scalar, pair, products, squared_norm
 
 HOT = 2**14  # mean length from which a tensor is worth finishing while it is in the cache
 
@@ -60,17 +59,10 @@ class Block:
 
 
 def split(part: Part, size: int, foreach: bool | None) -> list[Part]:
-    """One part for the _foreach kernels; or, quicker for long tensors, parts that fit the cache one by one."""
+    """One part for the _foreach kernels or, quicker for long tensors, a part for each tensor."""
     if foreach is None:
         foreach = size < HOT * len(part[0])
-    return [part] if foreach else [([p], [g], [m]) for row in zip(*part, strict=True) for p, g, m in _cut(row)]
-
-
-def _cut(row: tuple[Tensor, ...]) -> Iterable[tuple[Tensor, ...]]:
-    """A parameter, its gradient and its moment as views of limited length, where their layout allows that."""
-    if row[0].numel() <= LONG or row[0].device.type != "cpu" or not all(x.is_contiguous() for x in row):
-        return [row]
-    return zip(*(x.view(-1).split(LONG) for x in row), strict=True)
+    return [part] if foreach else [([p], [g], [m]) for p, g, m in zip(*part, strict=True)]
 
 
 def _add(xs: list[Tensor], ys: list[Tensor], a: Scalar) -> None:

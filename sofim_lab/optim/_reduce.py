@@ -5,6 +5,7 @@ limited piece does not, and the sums of the pieces are added in float64.
 """
 
 from collections.abc import Iterator, Sequence
+from ctypes import c_float
 
 import torch
 from torch import Tensor
@@ -14,6 +15,7 @@ Scalar = float | Tensor  # a number on the CPU; on an accelerator a 0-dimensiona
 Row = tuple[Tensor, ...]  # tensors of one shape, one from each column
 
 SHORT, LONG = 2**12, 2**18  # numbers in one sum on the CPU: exact in float64 up to SHORT, off by 1e-6 at LONG
+EPS = 2.0**-23  # relative distance of neighbouring float32 numbers
 ON_DEVICE = 2**24  # accelerators sum in trees, which do not drift
 
 
@@ -23,26 +25,25 @@ def squared_norm(xs: Sequence[Tensor]) -> Scalar:
     total = sum(_number(torch.dot(x, x)) for (x,) in _pieces(long, join_to=SHORT)) if long else 0.0
     if len(long) < len(xs):
         short = [x for x in xs if x.numel() <= LONG]
-        norms = torch._foreach_norm(short, 2, torch.promote_types(short[0].dtype, torch.float32))
+        norms = torch._foreach_norm(short, 2, torch.float32 if short[0].dtype.itemsize < 4 else None)
         total = total + _number(_wide(torch.stack(norms)).square().sum())
     return total
 
 
 def products(xs: Sequence[Tensor], ys: Sequence[Tensor], size: int) -> tuple[Scalar, Scalar]:
-    """‖x‖² to 1e-6 and xᵀy/‖x‖² to 3e-8 for tensors of one device and dtype, from vectors of `size` numbers.
+    """‖x‖² and xᵀy of tensors of one device and dtype, from vectors of `size` numbers in all.
 
-    Where y is nearly a multiple of x, the optimizer subtracts that multiple and so magnifies the error of the
-    quotient by 1/sin∠(x, y). A long piece is therefore split as xᵀy = a‖x‖² + xᵀ(y − a x) with a ≈ xᵀy/‖x‖²: what
-    is rounded is then in proportion to the remainder.
+    Where y is nearly a multiple of x, the optimizer subtracts that multiple and so magnifies the error of xᵀy/‖x‖²
+    by 1/sin∠(x, y). Only there, a long piece is summed as xᵀy = a‖x‖² + xᵀ(y − a x) with a ≈ xᵀy/‖x‖²: what is
+    rounded is then no larger than the remainder.
     """
-    few = min(max(SHORT, size // 50), 2**15)  # two copies of this length make at most 0.04 words a parameter
+    few = min(max(SHORT, size // 50), 2**15)  # two copies of this length make 0.04 words a parameter
     xx = xy = 0.0
     for x, y in _pieces(xs, ys, join_to=few):
-        squared, product = torch.dot(x, x), torch.dot(x, y)
-        n, c = _number(squared), _number(product)
-        if x.numel() > few and x.device.type == "cpu":
-            a = (product / (squared + 1e-30)).item()  # any a is right, only 0/0 is not
-            rest = zip(x.split(few), y.split(few), strict=True)
+        n, c = _number(torch.dot(x, x)), _number(torch.dot(x, y))
+        if x.device.type == "cpu" and x.numel() > few and _nearly_parallel(x, y, n, c):
+            a = _float32(c / n)
+            rest = zip(x.split(2 * few), y.split(2 * few), strict=True)
             c = a * n + sum(torch.dot(u, torch.sub(v, u, alpha=a)).item() for u, v in rest)
         xx, xy = xx + n, xy + c
     return xx, xy
@@ -56,12 +57,19 @@ def pair(a: Scalar, k: Scalar, dtype: torch.dtype) -> tuple[Scalar, Scalar]:
     """
     if dtype == torch.float64:
         return a, a * k
-    near = _wide(1 + torch.arange(-2, 3, device=k.device if isinstance(k, Tensor) else None) * 2.0**-23)
-    firsts = _wide((near * a).float())
+    if not isinstance(k, Tensor):
+        first = min((_float32(a * (1 + i * EPS)) for i in range(-2, 3)), key=lambda x: abs(_float32(x * k) - x * k))
+        return first, _float32(first * k)
+    firsts = _wide((a * _wide(1 + torch.arange(-2, 3, device=k.device) * EPS)).float())
     exact = firsts * k
     seconds = _wide(exact.float())
     best = (seconds - exact).abs().argmin()
-    return _number(firsts.take(best)), _number(seconds.take(best))
+    return firsts.take(best), seconds.take(best)
+
+
+def _nearly_parallel(x: Tensor, y: Tensor, xx: float, xy: float) -> bool:
+    """Whether sin²∠(x, y) < 0.1 without y = x, where xᵀy and ‖x‖² are rounded alike."""
+    return xx > 1e-30 and xy * xy > 0.9 * xx * torch.dot(y, y).item() and not (xx == xy and torch.equal(x, y))
 
 
 def _pieces(*columns: Sequence[Tensor], join_to: int) -> Iterator[Row]:
@@ -111,6 +119,11 @@ def _sturdy(x: Tensor) -> Tensor:
     if x.numel() <= SHORT:
         return _wide(x)
     return x.float() if x.dtype.itemsize < 4 else x
+
+
+def _float32(x: float) -> float:
+    """The nearest float32 number; beyond their range infinity."""
+    return c_float(x).value
 
 
 def _wide(x: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from sofim_lab.plots.curvature import (
     plot_step_length,
 )
 from sofim_lab.plots.picture import Picture, picture
-from sofim_lab.plots.style import LINES, MARKERS, PALETTE, Look, look, new_axes
+from sofim_lab.plots.style import LINES, MARKERS, PALETTE, Look, log_y, look, new_axes
 from sofim_lab.plots.training import describe_race, describe_step_lengths, plot_race, plot_step_lengths
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "describe_cost",
     "describe_race",
     "describe_step_lengths",
+    "log_y",
     "look",
     "new_axes",
     "picture",

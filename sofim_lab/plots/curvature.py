@@ -7,7 +7,7 @@ import torch
 from matplotlib.axes import Axes
 
 from sofim_lab.curvature import CancellationRow, DerivationLine, SolveTime
-from sofim_lab.plots.style import look, new_axes
+from sofim_lab.plots.style import log_y, look, new_axes
 
 _FLOOR = 1e-18  # where an exact zero is drawn on a logarithmic axis
 
@@ -36,7 +36,7 @@ def plot_derivation(lines: Sequence[DerivationLine], eps: float, ax: Axes | None
     ax.axvline(eps, color="0.35", linestyle="--", linewidth=1)
     ax.axvline(1.0, color="0.35", linestyle=":", linewidth=1)
     small = {"textcoords": "offset points", "fontsize": 8, "color": "0.25"}
-    ax.annotate("round-off", (eps, len(lines) - 0.45), (3, -2), **small)
+    ax.annotate("round-off", (eps, len(lines) - 0.45), (-3, -2), ha="right", **small)
     ax.annotate("no digit left", (1.0, len(lines) - 0.45), (3, -2), **small)
     ax.set_xscale("log")
     ax.set_xlim(_FLOOR, 1e12)
@@ -66,7 +66,8 @@ def plot_cancellation(rows: Sequence[CancellationRow], ax: Axes | None = None) -
         ax.plot(rhos, errors, label=label, **look(index).line())
     ax.axhline(1.0, color="0.35", linestyle=":", linewidth=1)
     ax.annotate("no digit left", (max(rhos), 1.0), (0, 3), textcoords="offset points", ha="right", fontsize=8)
-    ax.set(xscale="log", yscale="log", xlabel="ρ", ylabel="relative error of F⁻¹m")
+    ax.set(xscale="log", xlabel="ρ", ylabel="relative error of F⁻¹m")
+    log_y(ax)
     ax.legend(loc="best")
     return ax
 
@@ -102,7 +103,8 @@ def plot_spectrum(eigenvalues: torch.Tensor, ax: Axes | None = None) -> Axes:
     beside = {"textcoords": "offset points"}
     ax.annotate(f"ρ + ‖m‖² = {values[-1]:.3g}", (len(values), values[-1]), (-9, -3), ha="right", **beside)
     ax.annotate(f"ρ = {values[0]:.3g}, {len(values) - 1} times", (1, values[0]), (0, 8), **beside)
-    ax.set(yscale="log", xlabel="number of the eigenvalue", ylabel="eigenvalue of F")
+    ax.set(xlabel="number of the eigenvalue", ylabel="eigenvalue of F")
+    log_y(ax)
     ax.set_title(f"spectrum of F, condition number {values[-1] / values[0]:.3g}")
     return ax
 
@@ -125,7 +127,8 @@ def plot_step_length(norm: float, rho: float, lr: float = 1.0, ax: Axes | None =
     bound = lr / (2 * math.sqrt(rho))
     ax.axhline(bound, color=look(1).color, linestyle="--", label=f"bound η/(2√ρ) = {bound:.3g}")
     ax.plot([norm], [lr * norm / (rho + norm**2)], look(1).marker, color=look(1).color, markersize=8, label="this step")
-    ax.set(xscale="log", yscale="log", xlabel="‖m‖", ylabel="length of the step")
+    ax.set(xscale="log", xlabel="‖m‖", ylabel="length of the step")
+    log_y(ax)
     ax.set_title("step length against the size of m")
     ax.legend(loc="lower center")
     return ax
@@ -145,7 +148,8 @@ def plot_cost(times: Sequence[SolveTime], ax: Axes | None = None) -> Axes:
     dense = [time for time in times if time.seconds_dense is not None]
     ax.plot([t.d for t in dense], [t.seconds_dense for t in dense], label="dense solve, O(d³)", **look(1).line())
     ax.plot([t.d for t in times], [t.seconds_rank_one for t in times], label="Sherman–Morrison, O(d)", **look(0).line())
-    ax.set(xscale="log", yscale="log", xlabel="number of parameters d", ylabel="seconds for one solve")
+    ax.set(xscale="log", xlabel="number of parameters d", ylabel="seconds for one solve")
+    log_y(ax)
     ax.legend(loc="best")
     return ax
 

@@ -1,5 +1,6 @@
 """One look for every figure: white, colour-blind-safe, told apart by marker and line as well as by colour."""
 
+import math
 from dataclasses import dataclass
 
 import matplotlib as mpl
@@ -7,6 +8,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 # Okabe and Ito (2008): of the usual palettes the one whose first six colours stay furthest apart for every
 # common kind of colour vision. The yellow is left out, it vanishes on white.
@@ -44,6 +46,15 @@ def look(index: int) -> Look:
     """The look of the curve with this number, counted from 0; it repeats after seven."""
     place = index % len(PALETTE)
     return Look(PALETTE[place], MARKERS[place], LINES[place])
+
+
+def log_y(ax: Axes) -> None:
+    """A logarithmic vertical axis that spans a decade at least, so that only powers of ten need labels."""
+    ax.set_yscale("log")
+    low, high = ax.get_ylim()
+    if high < 10 * low:
+        ax.set_ylim(10 ** math.floor(math.log10(low)), 10 ** (math.floor(math.log10(low)) + 2))
+    ax.yaxis.set_minor_formatter(NullFormatter())
 
 
 def new_axes(columns: int = 1, *, width: float = 6.4, height: float = 3.6) -> tuple[Axes, ...]:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import seaborn as sns
 from matplotlib.axes import Axes
 
-from sofim_lab.plots.style import LINES, MARKERS, PALETTE, new_axes
+from sofim_lab.plots.style import LINES, MARKERS, PALETTE, log_y, new_axes
 from sofim_lab.training import RaceResult, TrainingResult, step_bound
 
 _LABELS = {
@@ -50,7 +50,9 @@ def plot_race(result: RaceResult, metric: str = "train_loss", ax: Axes | None = 
     for index, curve in enumerate(curves):
         curve.set(marker=MARKERS[index % 7], linestyle=LINES[index % 7], markersize=5, markeredgewidth=0)
     ax.legend(curves, [f"{name} (diverged)" if _diverged(result, name) else name for name in names])
-    ax.set(xlabel="epoch", ylabel=_LABELS[metric], yscale="log" if metric.endswith("loss") else "linear")
+    ax.set(xlabel="epoch", ylabel=_LABELS[metric])
+    if metric.endswith("loss"):
+        log_y(ax)
     return ax
 
 
@@ -85,7 +87,8 @@ def plot_step_lengths(runs: Iterable[TrainingResult], ax: Axes | None = None) ->
         if bound is not None:
             dashes = LINES[1 + index % 3]
             ax.axhline(bound, color=color, linestyle=dashes, linewidth=1.5, label=f"its bound {bound:.3g}")
-    ax.set(yscale="log", xlabel="step", ylabel="length of the step ‖Δw‖")
+    ax.set(xlabel="step", ylabel="length of the step ‖Δw‖")
+    log_y(ax)
     ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0))
     return ax
 

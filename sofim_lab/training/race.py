@@ -56,8 +56,13 @@ def race(
     """
     if not optimizers:
         raise ValueError("optimizers={} is empty: name at least one, e.g. {'SOFIM': SOFIM}")
-    if not seeds:
-        raise ValueError("seeds=() is empty: give at least one, e.g. seeds=(0,)")
+    if isinstance(seeds, int) or not seeds:
+        raise ValueError(f"seeds={seeds!r} must hold at least one seed, e.g. seeds=(0, 1, 2)")
+    if isinstance(model, nn.Module):
+        raise ValueError("model must make a model from a seed, not be one: e.g. lambda seed: mlp(seed=seed)")
+    for name, make in optimizers.items():
+        if not callable(make):
+            raise ValueError(f"optimizers[{name!r}]={make!r} must be a constructor, e.g. lambda p: SOFIM(p, rho=0.5)")
     field = [(name, make, seed) for name, make in optimizers.items() for seed in seeds]
     runs = []
     for name, make, seed in tqdm(field, desc="race", unit="run", disable=not show_progress(progress), leave=False):

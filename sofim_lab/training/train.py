@@ -10,7 +10,7 @@ from torch.nn.utils import parameters_to_vector
 from torch.optim import Optimizer
 from tqdm.auto import tqdm
 
-from sofim_lab.problems import Digits, Split
+from sofim_lab.problems import CLASSES, Digits, Split
 from sofim_lab.training.progress import show_progress
 from sofim_lab.training.result import EpochRecord, StepRecord, TrainingResult
 
@@ -49,7 +49,8 @@ def train(
         `TrainingResult` with every step and every epoch.
 
     Raises:
-        ValueError: epochs or batch_size out of range, or model and data on different devices.
+        ValueError: epochs or batch_size out of range; model and data of another device, dtype or shape; an optimizer
+            over other parameters than the model's.
 
     Example:
         >>> from sofim_lab import SOFIM
@@ -59,7 +60,7 @@ def train(
         >>> result.final.val_accuracy > 0.5
         True
     """
-    _refuse_bad_input(model, data, epochs, batch_size)
+    _refuse_bad_input(model, data, optimizer, epochs, batch_size)
     order = torch.Generator().manual_seed(seed)
     label = name or type(optimizer).__name__
     steps: list[StepRecord] = []
@@ -158,13 +159,47 @@ def _settings(optimizer: Optimizer) -> dict[str, object]:
     return {key: value for key, value in optimizer.param_groups[0].items() if key != "params"}
 
 
-def _refuse_bad_input(model: nn.Module, data: Digits, epochs: int, batch_size: int) -> None:
+def _refuse_bad_input(model: nn.Module, data: Digits, optimizer: Optimizer, epochs: int, batch_size: int) -> None:
     """Say what is wrong before anything is changed."""
     if epochs < 0:
         raise ValueError(f"epochs={epochs} must be 0 or more")
     if batch_size < 1:
         raise ValueError(f"batch_size={batch_size} must be 1 or more; {len(data.train)} is one step an epoch")
-    places = {parameter.device for parameter in model.parameters()}
-    if places != {data.device}:
-        found = ", ".join(sorted(str(place) for place in places)) or "no parameters at all"
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    places = {str(parameter.device) for parameter in parameters}
+    if places != {str(data.device)}:
+        found = ", ".join(sorted(places)) or "no parameters at all"
         raise ValueError(f"model on {found}, data on {data.device}: build both with the same device=...")
+    dtypes = {parameter.dtype for parameter in parameters}
+    if dtypes != {data.train.x.dtype}:
+        found = ", ".join(sorted(str(dtype) for dtype in dtypes))
+        raise ValueError(f"model of {found}, data of {data.train.x.dtype}: build both with the same dtype=...")
+    held = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
+    if not any(id(parameter) in held for parameter in parameters):
+        name = type(optimizer).__name__
+        raise ValueError(
+            f"the optimizer holds no parameter of this model: build it with {name}(model.parameters(), ...)"
+        )
+    _refuse_misfit(model, data)
+
+
+def _refuse_misfit(model: nn.Module, data: Digits) -> None:
+    """Try the model on one image: its inputs and outputs have to fit the data."""
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            logits = model(data.train.x[:1])
+    except RuntimeError as error:
+        pixels = data.train.x.shape[1]
+        raise ValueError(
+            f"the model does not take images of {pixels} pixels ({str(error).splitlines()[0]}): "
+            f"its first layer must have {pixels} inputs, e.g. mlp(({pixels}, 32, {CLASSES}))"
+        ) from error
+    finally:
+        model.train(was_training)
+    if logits.ndim != 2 or logits.shape[1] < CLASSES:
+        raise ValueError(
+            f"the model returns {tuple(logits.shape)} for one image; {CLASSES} logits are needed, "
+            f"one for each label, e.g. mlp((64, 32, {CLASSES}))"
+        )

@@ -82,12 +82,13 @@ class Explorer(W.VBox, Generic[Result]):
             **values: Name of a control to its new value.
 
         Raises:
-            ValueError: There is no such control.
+            ValueError: There is no such control, or the value is out of its range.
             Exception: Whatever `compute` or `render` raise for the new state.
         """
         for name in values:
             if name not in self.controls:
                 raise ValueError(f"there is no control {name!r}: this explorer has {', '.join(self.controls)}")
+        self._refuse_out_of_range(values)
         self._quiet = True
         try:
             for name, value in values.items():
@@ -100,6 +101,19 @@ class Explorer(W.VBox, Generic[Result]):
         """Back to the first state, the goal open again."""
         self.reached = False
         self.set(**self._start)
+
+    def _refuse_out_of_range(self, values: Mapping[str, Any]) -> None:
+        """A slider would clamp such a value without a word."""
+        for name, value in values.items():
+            control = self.controls[name]
+            if isinstance(control, W.FloatLogSlider):
+                low, high = control.base**control.min, control.base**control.max
+            elif hasattr(control, "min") and hasattr(control, "max"):
+                low, high = control.min, control.max
+            else:
+                continue
+            if not low <= value <= high:
+                raise ValueError(f"{name}={value!r} must lie in [{low:g}, {high:g}]")
 
     def _moved(self, _: object) -> None:
         if not self._quiet:
@@ -135,4 +149,6 @@ class Explorer(W.VBox, Generic[Result]):
         """The live widget, and for pages without a kernel its first picture."""
         bundle = super()._repr_mimebundle_(**kwargs)
         data = bundle[0] if isinstance(bundle, tuple) else bundle
-        return data | {"text/html": self._first.html(), "text/plain": f"Explorer. {self._first.alt}"}
+        note = "" if self._goal is None else f"<div><b>Goal:</b> {html.escape(self._goal.text)}</div>"
+        note += "<div><i>The controls appear where a kernel runs, in JupyterLab.</i></div>"
+        return data | {"text/html": self._first.html() + note, "text/plain": f"Explorer. {self._first.alt}"}

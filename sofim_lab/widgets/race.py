@@ -40,7 +40,7 @@ def race_explorer(
     """
     if rivals is None:
         rivals = {
-            "SGD, momentum 0.9": lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9),
+            "SGD, momentum 0.9": lambda p: torch.optim.SGD(p, lr=0.2, momentum=0.9),
             "Adam": lambda p: torch.optim.Adam(p, lr=0.01),
         }
     digits = load_digits(device)

@@ -11,12 +11,12 @@ def right(m, v, rho):
 
 
 SOLVE = find_exercise("05.solve")
-STABLE = find_exercise("05.stable")
+GROUPS = find_exercise("05.groups")
 
 
 def test_the_right_answer_is_solved():
     assert judge(SOLVE, right).solved is True
-    assert judge(STABLE, lambda m, rho: m / (rho + m @ m)).solved is True
+    assert judge(GROUPS, lambda m, r: (m / r) / (1 + m @ (m / r))).solved is True
 
 
 def test_nothing_written_is_open_and_not_wrong():
@@ -75,6 +75,10 @@ def none_later(m, v, rho):
     return right(m, v, rho) if len(m) < 10 else None
 
 
+def lower_precision(m, v, rho):
+    return right(m.float(), v.float(), rho)
+
+
 def not_a_number(m, v, rho):
     return right(m, v, rho) * float("nan")
 
@@ -94,6 +98,7 @@ def not_a_number(m, v, rho):
         (a_text, "returns a str; a tensor is asked for"),
         (raises, r"Your function raises RuntimeError: .*\(line \d+: return v / rho - m @ v @ m\)"),
         (none_later, "returns None on case 3"),
+        (lower_precision, "The formula is right, but digits are lost"),
         (not_a_number, "Wrong on 5 of 5"),
     ],
 )
@@ -106,17 +111,42 @@ def test_a_wrong_answer_is_told_what_kind_of_mistake_it_is(answer, words):
 
 
 def test_every_known_mistake_is_recognised_by_its_own_words():
-    for exercise in (SOLVE, STABLE):
+    for exercise in (SOLVE, GROUPS):
         for mistake in exercise.mistakes:
             verdict = judge(exercise, mistake.answer)
             assert verdict.solved is False
             assert mistake.says in verdict.message
 
 
+def on_paper(m, r):
+    scaled = m / r
+    return scaled - scaled * (m @ scaled) / (1 + m @ scaled)
+
+
 def test_right_on_paper_is_not_right_in_float32():
-    verdict = judge(STABLE, lambda m, rho: m / rho - m * (m @ m) / (rho**2 + rho * (m @ m)))
+    verdict = judge(GROUPS, on_paper)
     assert verdict.solved is False
-    assert "gets worse as ρ falls" in verdict.message
+    assert "gets worse as r falls" in verdict.message
+
+
+def test_more_digits_are_no_solution():
+    verdict = judge(GROUPS, lambda m, r: on_paper(m.double(), r.double()).float())
+    assert verdict.solved is False
+    assert "goes from 32 to 64 bits" in verdict.message
+
+
+def test_the_reference_of_the_groups_is_a_dense_solve():
+    random = torch.Generator().manual_seed(1)
+    m, r = (item.double() for item in GROUPS.cases(random, 0))
+    dense = torch.linalg.solve(torch.outer(m, m) + torch.diag(r), m)
+    assert torch.allclose(GROUPS.reference(m, r), dense, rtol=1e-12)
+
+
+def test_the_learners_own_line_is_named_and_not_ours():
+    def answer(m, v, rho):
+        return m.unsqueeze(1) @ v
+
+    assert "return m.unsqueeze(1) @ v" in judge(SOLVE, answer).message
 
 
 def test_target_stands_beside_answer():
@@ -146,7 +176,7 @@ def test_an_open_exercise_opens_no_hint(monkeypatch):
 
 
 def test_an_unknown_exercise_is_an_error_that_lists_the_known_ones():
-    with pytest.raises(ValueError, match=r"check id '05\.solv' is unknown: lesson 05 has 05\.solve, 05\.stable"):
+    with pytest.raises(ValueError, match=r"check id '05\.solv' is unknown: lesson 05 has 05\.groups, 05\.solve"):
         check("05.solv", right)
     with pytest.raises(ValueError, match="lesson '77' has no exercises"):
         check("77.x", right)

@@ -41,6 +41,16 @@ def test_looks_differ_in_more_than_colour():
     assert len({str(look.linestyle) for look in looks}) == 6
 
 
+def test_a_logarithmic_axis_spans_a_decade_and_labels_powers_alone():
+    (ax,) = plots.new_axes()
+    ax.plot([0, 1], [2.0, 2.2])
+    plots.log_y(ax)
+    low, high = ax.get_ylim()
+    assert low <= 2.0
+    assert high >= 10 * low
+    assert not any(label.get_text() for label in ax.get_yminorticklabels())
+
+
 def test_a_picture_is_a_png_with_its_words_escaped():
     (ax,) = plots.new_axes(width=3, height=2)
     shown = plots.picture(ax, 'A "quoted" <b> & more')

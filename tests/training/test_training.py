@@ -116,6 +116,28 @@ def test_a_model_elsewhere_is_refused_before_it_is_changed(digits):
         run(digits, model)
 
 
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (
+            mlp((64, 10), device="cpu"),
+            r"model of torch\.float32, data of torch\.float64: build both",
+        ),
+        (mlp((32, 10), device="cpu", dtype=torch.float64), "does not take images of 64 pixels .* must have 64 inputs"),
+        (mlp((64, 5), device="cpu", dtype=torch.float64), r"returns \(1, 5\) for one image; 10 logits are needed"),
+    ],
+)
+def test_a_model_that_does_not_fit_is_refused_in_words(digits, model, message):
+    with pytest.raises(ValueError, match=message):
+        run(digits, model)
+
+
+def test_an_optimizer_over_another_model_is_refused(digits):
+    stranger = SOFIM(softmax_regression().parameters())
+    with pytest.raises(ValueError, match=r"holds no parameter of this model: build it as SOFIM\(model.parameters"):
+        train(softmax_regression(), digits, stranger, progress=False)
+
+
 def test_a_race_starts_everybody_at_one_point_with_the_same_batches(digits):
     result = race(
         softmax_regression,
@@ -149,8 +171,17 @@ def test_a_diverging_contestant_does_not_end_the_race(digits):
 def test_an_empty_race_is_refused(digits):
     with pytest.raises(ValueError, match=r"optimizers=\{\} is empty"):
         race(softmax_regression, digits, {})
-    with pytest.raises(ValueError, match=r"seeds=\(\) is empty"):
+    with pytest.raises(ValueError, match=r"seeds=\(\) must hold at least one seed"):
         race(softmax_regression, digits, {"SOFIM": SOFIM}, seeds=())
+
+
+def test_a_race_names_what_is_no_maker(digits):
+    with pytest.raises(ValueError, match="seeds=3 must hold at least one seed"):
+        race(softmax_regression, digits, {"SOFIM": SOFIM}, seeds=3)
+    with pytest.raises(ValueError, match="model must make a model from a seed, not be one"):
+        race(softmax_regression(), digits, {"SOFIM": SOFIM})
+    with pytest.raises(ValueError, match=r"optimizers\['mine'\]=.* must be a constructor"):
+        race(softmax_regression, digits, {"mine": 0.1})
 
 
 @pytest.mark.parametrize("rho", [0.01, 0.5, 10.0])

@@ -45,6 +45,9 @@ def test_setting_several_controls_draws_once():
     assert explorer.result == -16
     with pytest.raises(ValueError, match="there is no control 'y': this explorer has x, sign"):
         explorer.set(y=1)
+    with pytest.raises(ValueError, match=r"x=-1 must lie in \[0, 9\]"):
+        explorer.set(sign=1, x=-1)
+    assert explorer.state == {"x": 4, "sign": -1}
 
 
 def test_an_error_is_shown_and_raised_and_the_next_state_recovers():

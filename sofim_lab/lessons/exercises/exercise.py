@@ -29,6 +29,7 @@ class Exercise:
         rtol: Largest ‖answer − target‖ / ‖target‖ that counts as right.
         widest: Tensors with more entries than this many times the largest argument are too large: the exercise
             asks for less memory. None for no limit.
+        same_precision: Whether the answer has to be found in the precision of the arguments.
         otherwise: What to say to a wrong answer that is none of the known mistakes.
     """
 
@@ -39,4 +40,5 @@ class Exercise:
     hints: tuple[str, ...]
     rtol: float = 1e-9
     widest: int | None = None
+    same_precision: bool = False
     otherwise: str = "Compare the first entries below, and try it on paper for d = 2."

@@ -18,16 +18,19 @@ def _solve_case(random: torch.Generator, number: int) -> Case:
     return m, v, float(10 ** (2 * torch.rand((), generator=random, dtype=torch.float64) - 1))
 
 
-def _small_rho_case(random: torch.Generator, number: int) -> Case:
-    """float32 vectors, ρ down to 1e−8."""
-    m = torch.randn((5, 20, 100, 400, 1000)[number % 5], generator=random)
-    return m, 10.0 ** (-2 * number)
+def _groups_case(random: torch.Generator, number: int) -> Case:
+    """float32 vectors; r between 1 and 3 times a scale that falls from 1 to 1e−8."""
+    d = (3, 20, 100, 200, 400)[number % 5]
+    m, r = torch.randn(d, generator=random), 1 + 2 * torch.rand(d, generator=random)
+    return m, r * 10.0 ** (-2 * number)
 
 
-def _collapsed(m: torch.Tensor, rho: float) -> torch.Tensor:
-    """F⁻¹m in float64 from the same rounded m."""
-    exact = m.double()
-    return exact / (rho + exact @ exact)
+def _groups_direction(m: torch.Tensor, r: torch.Tensor) -> torch.Tensor:
+    """F⁻¹m for F = m mᵀ + diag(r) from the same rounded m and r: a dense solve, scaled by D^(−1/2) on both sides."""
+    root = r.double().sqrt()
+    scaled = m.double() / root
+    fisher = torch.outer(scaled, scaled) + torch.eye(len(m), dtype=torch.float64)
+    return torch.linalg.solve(fisher, scaled) / root
 
 
 EXERCISES = (
@@ -73,23 +76,34 @@ EXERCISES = (
         widest=16,
     ),
     Exercise(
-        id="05.stable",
-        cases=_small_rho_case,
-        reference=_collapsed,
+        id="05.groups",
+        cases=_groups_case,
+        reference=_groups_direction,
         mistakes=(
-            Mistake(lambda m, rho: m / (m @ m), "Without ρ the answer is right only where ρ is far smaller than ‖m‖²."),
-            Mistake(lambda m, rho: m / rho, "This is the limit of a large ρ: the term m mᵀ is missing."),
-            Mistake(lambda m, rho: m / (rho + torch.linalg.vector_norm(m)), "The norm must be squared: ‖m‖² = mᵀm."),
+            Mistake(
+                lambda m, r: m / (r + m @ m),
+                "This uses (8) entry by entry. With diag(r) each term of the sum ‖m‖² has its own rᵢ.",
+            ),
+            Mistake(lambda m, r: m / r, "This is diag(r)⁻¹m, as if F had no m mᵀ in it."),
+            Mistake(
+                lambda m, r: m / (1 + m @ (m / r)),
+                "The vector is missing its A⁻¹: the numerator is m/r, not m.",
+            ),
+            Mistake(
+                lambda m, r: m / r / (1 + torch.sqrt(m @ (m / r))),
+                "The sum Σ mᵢ²/rᵢ stands without a root in (5).",
+            ),
         ),
         hints=(
-            "Put v = m into (4) and bring both terms over one denominator, on paper.",
-            "The numerator is m (ρ + ‖m‖²) − m ‖m‖²: the large parts cancel before any number is rounded.",
-            "m / (rho + m @ m): no subtraction is left.",
+            "Put A = diag(r), p = q = m into (5) and apply it to m. With s = Σ mᵢ²/rᵢ both terms contain m/r.",
+            "(m/r) − (m/r) s/(1 + s): bring both over the denominator 1 + s before you compute anything.",
+            "scaled = m / r; the answer is scaled divided by one number, 1 + m @ scaled.",
         ),
         rtol=1e-5,
         widest=16,
+        same_precision=True,
         otherwise=(
-            "ρ falls from 1 to 1e−8 over the cases. An answer that is right on paper and gets worse as ρ falls "
+            "r falls from about 1 to 1e−8 over the cases. An answer that is right on paper and gets worse as r falls "
             "subtracts two vectors that agree in nearly all their digits."
         ),
     ),
