@@ -79,6 +79,8 @@ class SOFIM(Optimizer):
             "maximize": maximize, "foreach": foreach,
         }  # fmt: skip
         check_options(defaults)
+        if isinstance(params, torch.nn.Module):
+            raise TypeError(f"params is a {type(params).__name__}: pass its parameters, model.parameters()")
         super().__init__(params, defaults)
 
     @torch.no_grad()

@@ -189,6 +189,11 @@ def test_options_out_of_range_are_refused(option, value):
     assert len(optimizer.param_groups) == 1
 
 
+def test_a_model_in_the_place_of_its_parameters_is_refused():
+    with pytest.raises(TypeError, match=r"params is a Linear: pass its parameters, model\.parameters\(\)"):
+        SOFIM(torch.nn.Linear(2, 1))
+
+
 def test_one_direction_for_all_groups():
     p, q = nn.Parameter(torch.ones(2)), nn.Parameter(torch.ones(2))
     with pytest.raises(ValueError, match=r"same in all groups.*'gradient'.*'momentum'"):
