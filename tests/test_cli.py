@@ -3,6 +3,7 @@
 import dataclasses
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 import types
@@ -325,3 +326,38 @@ def test_from_a_notebook_to_a_judged_report(notebooks, capsys):
     capsys.readouterr()
     assert main(["run", "5", "--no-progress"]) == 1
     assert "cell 3 (work), line 2: print(1 / x)" in capsys.readouterr().out
+
+
+def test_the_output_may_not_be_the_lessons_own_folder(notebooks, capsys):
+    before = (notebooks / "05_sherman_morrison.ipynb").read_bytes()
+    assert main(["run", "--output", str(notebooks)]) == 2
+    assert "holds the lessons themselves" in capsys.readouterr().err
+    assert (notebooks / "05_sherman_morrison.ipynb").read_bytes() == before
+
+
+@pytest.mark.parametrize(("command", "status"), [("list", 0), ("doctor", 1)])
+def test_a_reader_that_goes_away_is_no_verdict(notebooks, monkeypatch, command, status):
+    def broken(arguments):
+        raise BrokenPipeError
+
+    monkeypatch.setattr(sys, "stdout", sys.stdout)  # `main` replaces it
+    module = {"list": "listing", "doctor": "doctor"}[command]
+    monkeypatch.setattr(importlib.import_module(f"sofim_lab.cli.{module}"), "command", broken)
+    assert main([command]) == status
+
+
+def test_an_ascii_terminal_gets_escapes_and_no_traceback(notebooks):
+    command = [sys.executable, "-c", "import sys; from sofim_lab.cli import main; sys.exit(main(['list']))"]
+    run = subprocess.run(
+        command, env={**os.environ, "PYTHONIOENCODING": "ascii"}, capture_output=True, cwd=notebooks, check=False
+    )
+    assert (run.returncode, run.stderr) == (0, b"")
+
+
+def test_what_is_finished_is_in_the_report_before_the_rest_is_done(notebooks, fake, monkeypatch, capsys):
+    seen = []
+    write = run_command._write
+    monkeypatch.setattr(run_command, "_write", lambda run, *rest: seen.append(run) or write(run, *rest))
+    main(["run"])
+    assert [(len(run.lessons), run.interrupted) for run in seen][-1] == (len(seen[-1].lessons), False)
+    assert (len(seen[0].lessons), seen[0].interrupted) == (1, True)

@@ -24,7 +24,10 @@ def main(argv: list[str] | None = None) -> int:
         sofim-lab 0...
         0
     """
-    parser = _parser()
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # an ASCII terminal shows \u03c1 for ρ rather than a traceback
+            stream.reconfigure(errors="backslashreplace")
+    parser, status = _parser(), None
     try:
         arguments, rest = parser.parse_known_args(argv)
         if rest and arguments.command != "lab":
@@ -34,14 +37,17 @@ def main(argv: list[str] | None = None) -> int:
     arguments.rest = rest
     try:
         status = importlib.import_module(f"sofim_lab.cli.{arguments.module}").command(arguments)
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
         return status
     except KeyboardInterrupt:
         print("\nsofim-lab: interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:  # `sofim-lab list | head` has read enough
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - lives until the interpreter ends
-        return 0
+        if status is None:  # never green without a verdict
+            status = 0 if arguments.command == "list" else 1
+        return status
     except Exception as error:
         reason = _reason(error)
         if reason is None:
@@ -60,7 +66,8 @@ def _reason(error: Exception) -> str | None:
     if isinstance(error, ModuleNotFoundError) and not (error.name or "").startswith("sofim_lab"):
         return f"the package {error.name!r} is missing: {INSTALL}"
     if isinstance(error, OSError):
-        return f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        name = error.filename2 or error.filename  # of a failed rename the goal, not the temporary file
+        return f"{name}: {error.strerror}" if name else str(error)
     return None
 
 

@@ -1,13 +1,14 @@
 """`sofim-lab run`: execute lessons, judge them, write the report."""
 
 import argparse
+from contextlib import suppress
 from pathlib import Path
 
 from sofim_lab.cli.extras import require
 from sofim_lab.cli.table import terminal_table
 from sofim_lab.cli.update import update_baselines
 from sofim_lab.lessons.errors import LessonError
-from sofim_lab.lessons.judging.verdict import judge_lesson
+from sofim_lab.lessons.judging.verdict import Verdict, judge_lesson
 from sofim_lab.lessons.manifest import Lesson, find_notebooks, load_manifest
 from sofim_lab.lessons.outcome import Outcome
 from sofim_lab.lessons.reporting.environment import describe_environment
@@ -29,6 +30,8 @@ def command(arguments: argparse.Namespace) -> int:
     def finished(outcome: Outcome) -> None:
         if outcome.lesson not in runs:
             runs[outcome.lesson] = _with_page(outcome, by_id[outcome.lesson], arguments.output)
+            # What is finished can be read already; a kill leaves this, and not the green report of an earlier run.
+            _write(Run(describe_environment(folder), tuple(runs.values()), interrupted=True), folder, arguments.output)
 
     interrupted, updated = False, True
     try:
@@ -58,12 +61,18 @@ def command(arguments: argparse.Namespace) -> int:
     return _report(Run(describe_environment(folder), done, interrupted), folder, arguments.output, updated)
 
 
+def _write(run: Run, folder: Path, output: Path) -> tuple[list[Verdict], Path]:
+    """Judge what there is, and write the report of it."""
+    verdicts = [judge_lesson(lesson, folder / "baselines") for lesson in run.lessons]
+    return verdicts, write_report(run, verdicts, output)
+
+
 def _report(run: Run, folder: Path, output: Path, updated: bool) -> int:
     """Write the report, print its short form, and say how it went."""
-    verdicts = [judge_lesson(lesson, folder / "baselines") for lesson in run.lessons]
-    page = write_report(run, verdicts, output)
-    print(terminal_table(verdicts, interrupted=run.interrupted))
-    print(f"Report: {page}")
+    verdicts, page = _write(run, folder, output)
+    with suppress(BrokenPipeError):  # `| head -1` has read enough: the verdict stands
+        print(terminal_table(verdicts, interrupted=run.interrupted))
+        print(f"Report: {page}", flush=True)
     if run.interrupted:
         return 130
     return 0 if updated and all(verdict.passed for verdict in verdicts) else 1

@@ -115,7 +115,7 @@ def load_manifest(folder: Path) -> Manifest:
         raise ManifestError(
             f"cannot read {file}: {error.strerror}; name the lessons' folder with --notebooks"
         ) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise ManifestError(f"{file} is not valid YAML: {error}") from None
     if not isinstance(data, dict) or set(data) != {"lessons"} or not isinstance(data["lessons"], list):
         raise ManifestError(f"{file} must hold one key, 'lessons', with a list of lessons")

@@ -29,9 +29,28 @@ def read_notebook(path: Path) -> dict[str, Any]:
         raise LessonError(f"cannot read the notebook {path}: {error.strerror}") from None
     except ValueError as error:
         raise LessonError(f"{path} is not a notebook: not valid JSON ({error})") from None
-    if not isinstance(notebook, dict) or not isinstance(notebook.get("cells"), list):
-        raise LessonError(f"{path} is not a notebook: it has no list of cells")
+    if problem := _malformed(notebook):
+        raise LessonError(f"{path} is not a notebook: {problem}")
     return notebook
+
+
+def _malformed(notebook: Any) -> str:
+    """What makes it no notebook of format 4, as far as anything here relies on it; empty if nothing does."""
+    if not isinstance(notebook, dict) or not isinstance(notebook.get("cells"), list):
+        return "it has no list of cells"
+    if notebook.get("nbformat") != 4:
+        return f"its nbformat is {notebook.get('nbformat')!r}, only 4 is read: save it with a current Jupyter"
+    if not isinstance(notebook.get("metadata"), dict):
+        return "it has no metadata"
+    for number, cell in enumerate(notebook["cells"], 1):
+        if not isinstance(cell, dict) or cell.get("cell_type") not in ("code", "markdown", "raw"):
+            return f"cell {number} is neither code nor text"
+        if not isinstance(cell.get("metadata"), dict) or not isinstance(tags(cell), list):
+            return f"cell {number} has no proper metadata"
+        source = cell.get("source")
+        if not isinstance(source, str | list) or not all(isinstance(line, str) for line in source):
+            return f"cell {number} has no source"
+    return ""
 
 
 def text(value: str | list[str]) -> str:

@@ -38,6 +38,13 @@ explorer = ipywidgets.interactive(draw, x=(0, 5))
 display(explorer)
 """
 
+CLEARED = """
+import ipywidgets
+shown = ipywidgets.Output()
+with shown:
+    raise KeyError("cleared away")
+"""
+
 # Waits, and lets no interrupt through; as native code does that never looks at signals.
 STUBBORN = """
 import signal, time
@@ -65,6 +72,10 @@ FAULTS = {
     "slider": ([SLIDER, "slider.value = 3"], {}, "failed", "error", 4, 1, "RuntimeError: no picture"),
     "interact": ([INTERACT, "explorer.children[0].value = 4", "print('after')"], {},
                  "failed", "widget", 3, 5, "caught by a widget: KeyError: 'no such x'"),
+    "cleared": ([CLEARED, "shown.clear_output()", "print('after')"], {},
+                "failed", "widget", 3, 4, "caught by a widget: KeyError: 'cleared away'"),
+    "group": (["raise ExceptionGroup('two', [ValueError('a'), TypeError('b')])"], {},
+              "failed", "error", 3, None, "ExceptionGroup: two (2 sub-exceptions)"),
     "dies": (["print('alive', flush=True)\nimport os, time; time.sleep(0.5); os._exit(7)"], {},
              "failed", "kernel died", 3, None, "the kernel died in 01_dies, cell 3"),
     "cell": (["print('partial', flush=True)\nimport time\ntime.sleep(60)", "print('after')"], {"cell_timeout": 2},

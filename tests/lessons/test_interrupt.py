@@ -68,7 +68,7 @@ def wait_until_gone(processes, seconds):
         time.sleep(0.05)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupt_keeps_what_is_finished_and_leaves_no_process(tmp_path, number):
     with running(tmp_path) as (process, below):
         process.send_signal(number)

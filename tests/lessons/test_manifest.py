@@ -83,6 +83,12 @@ def test_a_mistake_is_named_with_file_entry_and_remedy(tmp_path, content, words)
     assert "lessons.yml" in str(caught.value)
 
 
+def test_a_manifest_nested_beyond_reason(tmp_path):
+    (tmp_path / "lessons.yml").write_text("[" * 5000, encoding="utf-8")
+    with pytest.raises(ManifestError, match="not valid YAML"):
+        load_manifest(tmp_path)
+
+
 def test_a_manifest_that_is_not_there(tmp_path):
     with pytest.raises(ManifestError, match=r"cannot read .*lessons\.yml: No such file.*--notebooks"):
         load_manifest(tmp_path)

@@ -45,6 +45,8 @@ def test_metric_and_missing_baseline(baselines):
     assert verdict.word == "metrics differ"
     assert verdict.failures[0].startswith("metric loss: out of tolerance")
     assert judged(baselines, lesson="00_start_here").word == "no baseline"
+    baseline_path(baselines, LESSON).write_text("{", encoding="utf-8")
+    assert judged(baselines).word == "bad baseline"
 
 
 @pytest.mark.parametrize(

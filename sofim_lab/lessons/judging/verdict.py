@@ -31,9 +31,11 @@ class Verdict:
             return outcome.status
         if self.passed:
             return "passed, warnings" if self.warnings else "passed"
-        if not self.comparison.passed:
-            return "metrics differ" if any(not row.passed for row in self.comparison.rows) else "no baseline"
-        return "failed"
+        if self.comparison.passed:
+            return "failed"
+        if any(not row.passed for row in self.comparison.rows):
+            return "metrics differ"
+        return "no baseline" if self.comparison.error.startswith("no baseline") else "bad baseline"
 
 
 def judge_lesson(run: LessonRun, baselines: Path) -> Verdict:

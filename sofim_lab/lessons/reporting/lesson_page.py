@@ -61,7 +61,7 @@ def write_page(notebook: Path, page: Path, *, title: str = "", index: str | None
     """
     try:
         content = nbformat.read(notebook, as_version=4)
-    except (OSError, ValueError, AttributeError, nbformat.ValidationError) as error:
+    except Exception as error:  # the converters of old formats break in ways of their own
         raise PageError(f"{notebook}: no readable notebook ({type(error).__name__}: {error})") from None
     if title:
         content.metadata["title"] = title
@@ -73,7 +73,10 @@ def write_page(notebook: Path, page: Path, *, title: str = "", index: str | None
         "lesson_css": (HERE / "static" / "lesson.css").read_text(encoding="utf-8"),
         "index_href": index,
     }
-    html, _ = _exporter().from_notebook_node(content, resources)
+    try:
+        html, _ = _exporter().from_notebook_node(content, resources)
+    except Exception as error:  # one lesson that cannot be shown must not take the report of all others with it
+        raise PageError(f"{notebook}: cannot be shown ({type(error).__name__}: {error})") from None
     html = REMOTE.sub(_in_words, html)
     problems += _missing_alternatives(html, content)
     write_atomically(page, html)

@@ -18,11 +18,12 @@ from sofim_lab.lessons.manifest import Lesson
 from sofim_lab.lessons.notebook import read_notebook, without_outputs
 from sofim_lab.lessons.outcome import Failure, Outcome, Status
 from sofim_lab.lessons.parameters import Parameters
-from sofim_lab.lessons.running.findings import collect_findings
+from sofim_lab.lessons.running.findings import caught_failure, collect_findings
 from sofim_lab.lessons.running.processes import MARK, ProcessTree
 
 WORKER = Path(__file__).with_name("worker.py")
 INTERRUPT_SECONDS = 5.0  # for a cell to end after its time-out interrupted it
+KERNEL_NOISE = "Kernel is running over TCP without encryption"  # always said, never the reason
 STOP_SECONDS = 5.0  # for a worker to write its notebook after it was told to stop
 
 
@@ -54,6 +55,8 @@ class Execution:
         self.end: dict[str, Any] | None = None
         self.stopped: tuple[Status, str] | None = None
         self.killed_at = float("inf")
+        self.caught: list[tuple[int, dict[str, Any]]] = []
+        self.ended: float | None = None
         self.events: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
         self.closed = False
         self.log = tempfile.TemporaryFile()  # noqa: SIM115 (closed in `finish`)
@@ -94,6 +97,7 @@ class Execution:
         for line in self.process.stdout:
             with suppress(ValueError):
                 self.events.put(json.loads(line))
+        self.ended = time.monotonic()  # not when `poll` hears it: another lesson's page may be in the making
         self.events.put(None)
 
     @property
@@ -111,6 +115,8 @@ class Execution:
                 self.closed = True
             elif event["event"] == "cell":
                 self.cell, self.busy_since = event["number"], time.monotonic() if event["code"] else None
+            elif event["event"] == "caught":
+                self.caught.append((event["number"], event["error"]))
             elif event["event"] == "executed":
                 self.busy_since = None
             elif event["event"] == "end":
@@ -143,7 +149,7 @@ class Execution:
     def finish(self) -> Outcome:
         """Kill what is left, put the executed notebook in its place, and judge it."""
         self.process.wait()
-        seconds = time.monotonic() - self.began
+        seconds = (self.ended or time.monotonic()) - self.began
         self.tree.kill()
         self.reader.join(timeout=1)
         for stream in (self.process.stdin, self.process.stdout):
@@ -151,7 +157,10 @@ class Execution:
                 stream.close()
         executed = read_notebook(self.partial) if self.partial.exists() else without_outputs(self.original)
         findings = collect_findings(executed, solutions=self.plan.solutions)
-        status, failure = self._verdict(findings.failure)
+        found = findings.failure
+        if found is None and self.caught:
+            found = caught_failure(executed, *self.caught[0])
+        status, failure = self._verdict(found)
         if failure is not None and failure.cell is not None:
             failure = dataclasses.replace(failure, cell_id=self.original["cells"][failure.cell - 1].get("id"))
         self._keep(executed)
@@ -214,7 +223,8 @@ class Execution:
     def _tail(self) -> str:
         """The end of what worker and kernel wrote to stderr."""
         self.log.seek(0)
-        return "\n".join(self.log.read().decode(errors="replace").splitlines()[-30:])
+        lines = self.log.read().decode(errors="replace").splitlines()
+        return "\n".join([line for line in lines if KERNEL_NOISE not in line][-30:])
 
     def _keep(self, executed: dict[str, Any]) -> None:
         """Write the executed notebook under its name, without widget state and without this machine's paths."""

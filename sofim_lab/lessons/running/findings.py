@@ -20,6 +20,7 @@ WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+_NAMED = re.compile(r"^[ |+]*([\w.]*(?:Error|Exception|Group|Warning): .*)$", re.MULTILINE)
 _FRAME = re.compile(r"Cell In\s*\[(\d+)\], line (\d+)")
 
 
@@ -83,6 +84,12 @@ def collect_findings(notebook: dict[str, Any], *, solutions: bool = False) -> Fi
     )
 
 
+def caught_failure(notebook: dict[str, Any], number: int, error: dict[str, Any]) -> Failure:
+    """The failure of an error that a widget caught while cell `number` ran, although its output is cleared by now."""
+    failure = _located(number, own_cells(notebook)[number - 1], "widget", error)
+    return dataclasses.replace(failure, message=f"caught by a widget: {failure.message}")
+
+
 def _payloads(cell: Cell) -> Iterator[tuple[str, Any]]:
     """Our records among a cell's outputs."""
     for output in cell.get("outputs", []):
@@ -112,6 +119,13 @@ def _raised(cells: list[Cell]) -> Iterator[Failure]:
             if output.get("output_type") == "error":
                 kind = "formula" if output.get("ename") == "VerificationError" else "error"
                 yield _located(number, cell, kind, output)
+        if cell.get("metadata", {}).get("papermill", {}).get("exception") and not any(
+            output.get("output_type") == "error" for output in cell.get("outputs", [])
+        ):  # IPython cannot show every exception: groups go to stderr, others are lost
+            words = "".join(text(o.get("text", "")) for o in cell.get("outputs", []) if o.get("name") == "stderr")
+            named = _NAMED.search(words)
+            message = named[1] if named else "the cell raised an exception that IPython could not show"
+            yield Failure("error", message, number, cell.get("id"), traceback=_ANSI.sub("", words))
 
 
 def _swallowed(notebook: dict[str, Any], cells: list[Cell]) -> Iterator[Failure]:

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from contextlib import suppress
 
 from tqdm import tqdm
 
@@ -14,9 +15,10 @@ class Progress:
     """A bar on a terminal, lines elsewhere, nothing if not `shown`; all of it on stderr."""
 
     def __init__(self, cells: dict[str, int], shown: bool) -> None:
-        self.cells, self.shown = cells, shown
+        self.cells = cells
         self.reached = dict.fromkeys(cells, 0)
         self.drawn = 0.0
+        self.shown = shown = shown and sys.stderr is not None
         terminal = shown and sys.stderr.isatty()
         # No rate and no time left: one cell trains a network, the next prints a line.
         layout = "{desc}{percentage:3.0f}%|{bar}| cell {n_fmt} of {total_fmt} [{elapsed}]"
@@ -41,7 +43,8 @@ class Progress:
         if self.shown:
             memory = f", {outcome.peak_memory_mb:.0f} MB" if outcome.peak_memory_mb else ""
             line = f"{MARKS[outcome.status]} {outcome.lesson}: {outcome.status}, {outcome.seconds:.1f} s{memory}"
-            self.bar.write(line, file=sys.stderr)
+            with suppress(OSError):  # whoever read stderr is gone: no reason to stop the lessons
+                self.bar.write(line, file=sys.stderr)
 
     def close(self) -> None:
         """Leave the terminal as it was."""

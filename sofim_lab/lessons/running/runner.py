@@ -157,6 +157,8 @@ def _plans(
             raise LessonError(f"{name}={value!r} must be a number of seconds > 0")
     plans = []
     for lesson in lessons:
+        if output.resolve() == lesson.path.parent.resolve():  # executed notebooks have their originals' names
+            raise LessonError(f"the output folder {output} holds the lessons themselves: choose another with --output")
         if resolved.type not in lesson.devices:
             raise LessonError(f"{lesson.id} does not run on {resolved.type}: choose {' or '.join(lesson.devices)}")
         plans.append(
@@ -200,11 +202,12 @@ def _environment(jobs: int, threads: int | None) -> dict[str, str]:
 
 @contextmanager
 def _signals() -> Iterator[list[int]]:
-    """Collect SIGINT and SIGTERM instead of dying at any line; as before afterwards, and off the main thread."""
+    """Collect SIGINT, SIGTERM and SIGHUP instead of dying at any line; as before afterwards and off the main thread."""
     received: list[int] = []
     before = {}
     if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGINT, signal.SIGTERM):
+        names = ("SIGINT", "SIGTERM", "SIGHUP")  # Windows has no SIGHUP
+        for number in (getattr(signal, name) for name in names if hasattr(signal, name)):
             if signal.getsignal(number) is not signal.SIG_IGN:
                 before[number] = signal.signal(number, lambda number, frame: received.append(number))
     try:

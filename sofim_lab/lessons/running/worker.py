@@ -49,6 +49,7 @@ class Events:
     def __init__(self, stream: Any, cell_timeout: float) -> None:
         self.stream, self.cell_timeout = stream, cell_timeout
         self.numbers: list[int] = []
+        self.cell = 0
         self.began = math.inf
 
     def send(self, event: str, **data: Any) -> None:
@@ -66,7 +67,7 @@ class Events:
 
     def cell_start(self, cell: Any, cell_index: int) -> None:
         """A cell begins; a text cell ends at once."""
-        self.began = time.monotonic()
+        self.began, self.cell = time.monotonic(), self.numbers[cell_index]
         self.send("cell", number=self.numbers[cell_index], code=cell.cell_type == "code")
 
     def cell_executed(self, cell: Any, cell_index: int, **_: Any) -> None:
@@ -97,6 +98,7 @@ def execute(job: dict[str, Any], events: Events) -> None:
     from papermill.iorw import papermill_io
 
     papermill_io.register(job["output"], AtomicFile)
+    report_caught_errors(events)
     execute_notebook(
         _literal(job["input"]),
         _literal(job["output"]),
@@ -113,6 +115,25 @@ def execute(job: dict[str, Any], events: Events) -> None:
         on_cell_start=events.cell_start,
         on_cell_executed=events.cell_executed,
     )
+
+
+def report_caught_errors(events: Events) -> None:
+    """Tell the parent of each error that an `Output` widget catches: the next good callback would clear it away."""
+    from nbclient.output_widget import OutputWidget
+
+    output = OutputWidget.output
+
+    def watched(widget: OutputWidget, outs: Any, message: dict[str, Any], *rest: Any) -> None:
+        if message["msg_type"] == "error":
+            content = message["content"]
+            error = {key: content.get(key, "") for key in ("ename", "evalue", "traceback")}
+            events.send("caught", number=events.cell, error=error)
+        output(widget, outs, message, *rest)
+
+    OutputWidget.output = watched
+    # Telling the kernel what an Output holds sends on the shell channel while a reply is awaited there; the reply is
+    # then missed now and then, and the cell seems to run until its time-out. Nothing in a lesson reads it back.
+    OutputWidget.sync_state = lambda widget: None
 
 
 def stop_when_input_ends() -> None:
