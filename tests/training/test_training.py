@@ -134,7 +134,7 @@ def test_a_model_that_does_not_fit_is_refused_in_words(digits, model, message):
 
 def test_an_optimizer_over_another_model_is_refused(digits):
     stranger = SOFIM(softmax_regression().parameters())
-    with pytest.raises(ValueError, match=r"holds no parameter of this model: build it as SOFIM\(model.parameters"):
+    with pytest.raises(ValueError, match=r"holds no parameter of this model: build it with SOFIM\(model.parameters"):
         train(softmax_regression(), digits, stranger, progress=False)
 
 

@@ -1,0 +1,38 @@
+"""The committed lessons, run and judged as `python3 dev.py run` does."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from sofim_lab.cli import main
+
+FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
+
+
+def run(output, *options):
+    status = main(["run", "--notebooks", str(FOLDER), "--output", str(output), "--no-progress", *options])
+    return status, (output / "summary.md").read_text(encoding="utf-8")
+
+
+def test_every_lesson_runs_holds_and_agrees_with_its_baseline(tmp_path):
+    status, summary = run(tmp_path)
+    assert status == 0, summary
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("profile", ["quick", "full"])
+def test_every_solution_solves_its_exercise(tmp_path, profile):
+    # Solutions run beside the lesson, so the metrics are those of the baseline still.
+    status, summary = run(tmp_path, "--solutions", "--profile", profile)
+    assert status == 0, summary
+    lessons = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))["lessons"]
+    checks = [check for lesson in lessons for check in lesson["outcome"]["checks"]]
+    assert checks
+    assert all(check["solved"] for check in checks)
+
+
+@pytest.mark.slow
+def test_another_seed_runs_too_and_is_not_compared(tmp_path):
+    status, summary = run(tmp_path, "-p", "SEED=5")
+    assert status == 0, summary
