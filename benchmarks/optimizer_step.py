@@ -4,6 +4,8 @@
 
 All optimizers take turns in one process, so that a busy machine slows them alike; the ratios are those of the
 medians. Note that foreach, the yardstick, is not the fastest SGD on a CPU: see the rows `for-loop` and `fused`.
+AdaHessian (package pytorch-optimizer, extra `bench`) also needs a product with the Hessian; here that is diagonal, so
+its row is a lower bound: in a real model the product costs one more pass through the network.
 """
 
 import argparse
@@ -12,6 +14,7 @@ import time
 from collections.abc import Callable
 
 import torch
+from pytorch_optimizer import AdaHessian
 from torch.optim import SGD, Adam, Optimizer
 
 from sofim_lab import SOFIM
@@ -23,6 +26,7 @@ OPTIMIZERS: dict[str, Callable[[list[torch.Tensor]], Optimizer]] = {
     "SGD fused": lambda ps: SGD(ps, lr=1e-9, momentum=0.9, fused=True),
     "Adam foreach": lambda ps: Adam(ps, lr=1e-9, foreach=True),
     "Adam fused": lambda ps: Adam(ps, lr=1e-9, fused=True),
+    "AdaHessian": lambda ps: AdaHessian(ps, lr=1e-9),
     "SOFIM momentum": lambda ps: SOFIM(ps, lr=1e-9),
     "SOFIM gradient": lambda ps: SOFIM(ps, lr=1e-9, direction="gradient"),
 }
@@ -56,7 +60,7 @@ def measure(sizes: list[tuple[int, ...]], device: str, repeats: int) -> dict[str
     for repeat in range(repeats + 3):
         for name, step in steps.items():
             for p, g in zip(parameters[name], gradients[repeat % 2], strict=True):
-                p.grad = g
+                p.grad = g * p if name == "AdaHessian" else g  # it differentiates the gradient once more
             _wait(device)
             start = time.perf_counter()
             step()
