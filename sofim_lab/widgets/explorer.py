@@ -142,7 +142,7 @@ class Explorer(W.VBox, Generic[Result]):
         if self._goal is None:
             return ""
         mark = "✓ reached" if reached else "○ open"
-        color = "#00694B" if reached else "inherit"
+        color = "#009E73" if reached else "inherit"
         return f'<div role="status"><b style="color:{color}">Goal, {mark}:</b> {html.escape(self._goal.text)}</div>'
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:

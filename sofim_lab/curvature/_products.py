@@ -1,0 +1,105 @@
+"""Products of one chunk of samples with many vectors, from a graph that is kept and differentiated again and again."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from sofim_lab.curvature._bound import Bound
+
+Product = Callable[[Tensor], Tensor]  # rows (k, d) to rows (k, d), without the scale of the reduction
+Linearise = Callable[[Bound, Tensor, Tensor | None], Product]
+
+_GRAPHS = 6  # a gradient's graph and one product take about six times what the forward pass saves
+_CACHE_BYTES = 2**20  # vectors are taken together while the activations stay in the processor's cache
+
+
+@torch.enable_grad()
+def gradient(bound: Bound, x: Tensor, y: Tensor | None) -> tuple[Tensor | None, ...]:
+    """The gradient of the summed losses of a chunk, with its graph; None for a parameter that takes no part."""
+    loss = bound.likelihood.losses(bound.forward(x), y).sum()
+    return torch.autograd.grad(loss, bound.weights, create_graph=True, allow_unused=True)
+
+
+def hessian_part(bound: Bound, x: Tensor, y: Tensor | None) -> Product:
+    """Hv = ∇(∇Lᵀv): the gradient's graph, transposed; H is symmetric."""
+    slopes = gradient(bound, x, y)
+    return lambda rows: flat(pull(slopes, bound.weights, bound.split(rows)))
+
+
+def fisher_part(bound: Bound, x: Tensor, y: Tensor | None) -> Product:
+    """JᵀΛJv with the closed form of Λ."""
+    f = bound.forward(x)
+    at = f.detach()
+    return _sandwich(bound, f, lambda u: bound.likelihood.expected_outer(at, u))
+
+
+def ggn_part(bound: Bound, x: Tensor, y: Tensor | None) -> Product:
+    """Jᵀ ∇²_f ℓ Jv with the Hessian of the loss by autograd."""
+    f = bound.forward(x)
+    leaf, slope = bound.likelihood.differentiable_gradients(f, y)
+    return _sandwich(bound, f, lambda u: pull((slope,), (leaf,), (u,))[0])
+
+
+@torch.enable_grad()
+def empirical_part(bound: Bound, x: Tensor, y: Tensor | None) -> Product:
+    """GᵀGv, G being the Jacobian of the losses of the samples."""
+    return _sandwich(bound, bound.likelihood.losses(bound.forward(x), y), lambda u: u)
+
+
+def graph_bytes(bound: Bound) -> int:
+    """About what the graph of a gradient takes per sample."""
+    return _GRAPHS * bound.sample_bytes
+
+
+def linearised(bound: Bound, linearise: Linearise, chunk_bytes: int) -> Iterator[Product]:
+    """One product for each chunk of samples."""
+    for x, y in bound.chunks(graph_bytes(bound), chunk_bytes):
+        yield linearise(bound, x, y)
+
+
+def fits_one_chunk(bound: Bound, chunk_bytes: int) -> bool:
+    """Whether the graph of the whole batch fits the budget."""
+    return bound.n * graph_bytes(bound) <= chunk_bytes
+
+
+def columns_at_once(bound: Bound, chunk_bytes: int) -> int:
+    """How many vectors to push through the graph together."""
+    budget = min(chunk_bytes, _CACHE_BYTES) if bound.device.type == "cpu" else chunk_bytes
+    return max(1, budget // max(1, bound.n * bound.sample_bytes))
+
+
+@torch.enable_grad()
+def _sandwich(bound: Bound, outputs: Tensor, middle: Callable[[Tensor], Tensor]) -> Product:
+    """Jᵀ middle(J v) for J = ∂outputs/∂w; J v by differentiating u ↦ Jᵀu, which is linear, so that u may be 0."""
+    u = torch.zeros_like(outputs, requires_grad=True)
+    transposed = torch.autograd.grad(outputs, bound.weights, u, create_graph=True, allow_unused=True)
+
+    def product(rows: Tensor) -> Tensor:
+        (pushed,) = pull(transposed, (u,), bound.split(rows))
+        return flat(pull((outputs,), bound.weights, (middle(pushed),)))
+
+    return product
+
+
+def pull(outputs: Sequence[Tensor | None], inputs: Sequence[Tensor], cotangents: Sequence[Tensor]) -> list[Tensor]:
+    """Vector-Jacobian products of k cotangents each, (k, *output) to (k, *input); no dependence gives zeros."""
+    k = len(cotangents[0])
+    used = [(out, c) for out, c in zip(outputs, cotangents, strict=True) if out is not None and out.requires_grad]
+    slopes: Sequence[Tensor | None] = [None] * len(inputs)
+    if used:
+        outs, weights = zip(*used, strict=True)
+        if k == 1:  # one vector alone is faster without the batching machinery
+            weights = tuple(c[0] for c in weights)
+        slopes = torch.autograd.grad(
+            outs, inputs, weights, retain_graph=True, allow_unused=True, is_grads_batched=k > 1
+        )
+    return [
+        torch.zeros(k, *x.shape, dtype=x.dtype, device=x.device) if s is None else s.reshape(k, *x.shape)
+        for s, x in zip(slopes, inputs, strict=True)
+    ]
+
+
+def flat(parts: Sequence[Tensor]) -> Tensor:
+    """(k, *shape) of each parameter as (k, d)."""
+    return torch.cat([part.reshape(len(part), -1) for part in parts], dim=1)
