@@ -69,9 +69,9 @@ def _add(xs: list[Tensor], ys: list[Tensor], a: Scalar) -> None:
     """Add x ← x + a y, without reading a multiplier that lives on an accelerator."""
     if xs[0].device.type == "cpu":
         a = float(a)
-    if isinstance(a, float):
+    if len(xs) == 1:
+        xs[0].add_(ys[0], alpha=a) if isinstance(a, float) else xs[0].addcmul_(ys[0], a)
+    elif isinstance(a, float):
         torch._foreach_add_(xs, ys, alpha=a)
-    elif len(xs) == 1:
-        xs[0].addcmul_(ys[0], a)
     else:
         torch._foreach_add_(xs, torch._foreach_mul(ys, a.to(xs[0].dtype)))

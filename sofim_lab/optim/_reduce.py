@@ -21,13 +21,24 @@ ON_DEVICE = 2**24  # accelerators sum in trees, which do not drift
 
 def squared_norm(xs: Sequence[Tensor]) -> Scalar:
     """‖x‖² of tensors of one device and dtype, to 1e-6."""
-    long = xs if len(xs) == 1 else [x for x in xs if x.numel() > LONG]
-    total = sum(_number(torch.dot(x, x)) for (x,) in _pieces(long, join_to=SHORT)) if long else 0.0
+    if len(xs) == 1:
+        return _squared(xs[0])
+    long = [x for x in xs if x.numel() > LONG]
+    total = sum(map(_squared, long)) if long else 0.0
     if len(long) < len(xs):
-        short = [x for x in xs if x.numel() <= LONG]
+        short = [x for x in xs if x.numel() <= LONG] if long else xs
         norms = torch._foreach_norm(short, 2, torch.float32 if short[0].dtype.itemsize < 4 else None)
         total = total + _number(_wide(torch.stack(norms)).square().sum())
     return total
+
+
+def _squared(x: Tensor) -> Scalar:
+    """‖x‖² of one tensor."""
+    if x.numel() > SHORT and x.device.type == "cpu" and x.dtype.itemsize >= 4 and x.is_contiguous():
+        flat = x.view(-1)  # the usual case, by the shortest way
+        pieces = flat.split(LONG) if flat.numel() > LONG else (flat,)
+        return sum(torch.dot(piece, piece).item() for piece in pieces)
+    return sum(_number(torch.dot(piece, piece)) for (piece,) in _pieces([x], join_to=SHORT))
 
 
 def products(xs: Sequence[Tensor], ys: Sequence[Tensor], size: int) -> tuple[Scalar, Scalar]:
