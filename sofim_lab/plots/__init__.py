@@ -10,7 +10,7 @@ from sofim_lab.plots.curvature import (
     plot_step_length,
 )
 from sofim_lab.plots.picture import Picture, picture
-from sofim_lab.plots.style import LINES, MARKERS, PALETTE, Look, log_y, look, new_axes
+from sofim_lab.plots.style import LINES, MARKERS, PALETTE, Look, log_x, log_y, look, new_axes, set_title
 from sofim_lab.plots.training import describe_race, describe_step_lengths, plot_race, plot_step_lengths
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "describe_cost",
     "describe_race",
     "describe_step_lengths",
+    "log_x",
     "log_y",
     "look",
     "new_axes",
@@ -34,4 +35,5 @@ __all__ = [
     "plot_spectrum",
     "plot_step_length",
     "plot_step_lengths",
+    "set_title",
 ]

@@ -7,7 +7,7 @@ import torch
 from matplotlib.axes import Axes
 
 from sofim_lab.curvature import CancellationRow, DerivationLine, SolveTime
-from sofim_lab.plots.style import log_y, look, new_axes
+from sofim_lab.plots.style import log_x, log_y, look, new_axes, set_title
 
 _FLOOR = 1e-18  # where an exact zero is drawn on a logarithmic axis
 
@@ -38,7 +38,7 @@ def plot_derivation(lines: Sequence[DerivationLine], eps: float, ax: Axes | None
     small = {"textcoords": "offset points", "fontsize": 8, "color": "0.25"}
     ax.annotate("round-off", (eps, len(lines) - 0.45), (-3, -2), ha="right", **small)
     ax.annotate("no digit left", (1.0, len(lines) - 0.45), (3, -2), **small)
-    ax.set_xscale("log")
+    log_x(ax)
     ax.set_xlim(_FLOOR, 1e12)
     ax.set_ylim(-0.6, len(lines) - 0.1)
     ax.set_yticks(places, [f"{line.statement}   {line.label}" for line in lines])
@@ -66,7 +66,8 @@ def plot_cancellation(rows: Sequence[CancellationRow], ax: Axes | None = None) -
         ax.plot(rhos, errors, label=label, **look(index).line())
     ax.axhline(1.0, color="0.35", linestyle=":", linewidth=1)
     ax.annotate("no digit left", (max(rhos), 1.0), (0, 3), textcoords="offset points", ha="right", fontsize=8)
-    ax.set(xscale="log", xlabel="ρ", ylabel="relative error of F⁻¹m")
+    ax.set(xlabel="ρ", ylabel="relative error of F⁻¹m")
+    log_x(ax)
     log_y(ax)
     ax.legend(loc="best")
     return ax
@@ -105,7 +106,7 @@ def plot_spectrum(eigenvalues: torch.Tensor, ax: Axes | None = None) -> Axes:
     ax.annotate(f"ρ = {values[0]:.3g}, {len(values) - 1} times", (1, values[0]), (0, 8), **beside)
     ax.set(xlabel="number of the eigenvalue", ylabel="eigenvalue of F")
     log_y(ax)
-    ax.set_title(f"spectrum of F, condition number {values[-1] / values[0]:.3g}")
+    set_title(ax, f"spectrum of F, condition number {values[-1] / values[0]:.3g}")
     return ax
 
 
@@ -127,9 +128,10 @@ def plot_step_length(norm: float, rho: float, lr: float = 1.0, ax: Axes | None =
     bound = lr / (2 * math.sqrt(rho))
     ax.axhline(bound, color=look(1).color, linestyle="--", label=f"bound η/(2√ρ) = {bound:.3g}")
     ax.plot([norm], [lr * norm / (rho + norm**2)], look(1).marker, color=look(1).color, markersize=8, label="this step")
-    ax.set(xscale="log", xlabel="‖m‖", ylabel="length of the step")
+    ax.set(xlabel="‖m‖", ylabel="length of the step")
+    log_x(ax)
     log_y(ax)
-    ax.set_title("step length against the size of m")
+    set_title(ax, "step length against the size of m")
     ax.legend(loc="lower center")
     return ax
 
@@ -148,7 +150,8 @@ def plot_cost(times: Sequence[SolveTime], ax: Axes | None = None) -> Axes:
     dense = [time for time in times if time.seconds_dense is not None]
     ax.plot([t.d for t in dense], [t.seconds_dense for t in dense], label="dense solve, O(d³)", **look(1).line())
     ax.plot([t.d for t in times], [t.seconds_rank_one for t in times], label="Sherman–Morrison, O(d)", **look(0).line())
-    ax.set(xscale="log", xlabel="number of parameters d", ylabel="seconds for one solve")
+    ax.set(xlabel="number of parameters d", ylabel="seconds for one solve")
+    log_x(ax)
     log_y(ax)
     ax.legend(loc="best")
     return ax

@@ -6,15 +6,18 @@ from dataclasses import dataclass
 import matplotlib as mpl
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import NullLocator
 
 # Okabe and Ito (2008): of the usual palettes the one whose first six colours stay furthest apart for every
 # common kind of colour vision. The yellow is left out, it vanishes on white.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 LINES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)))
+
+_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 _RC = {
     **sns.axes_style("whitegrid"),
@@ -48,13 +51,30 @@ def look(index: int) -> Look:
     return Look(PALETTE[place], MARKERS[place], LINES[place])
 
 
+def set_title(ax: Axes, text: str, **options: object) -> None:
+    """A title at a fixed height: by default matplotlib measures every label for it, half the time of a picture."""
+    ax.set_title(text, y=1.0, pad=6, **options)
+
+
+def log_x(ax: Axes) -> None:
+    """A logarithmic horizontal axis with ticks at powers of ten alone; the ticks between cost a widget 50 ms."""
+    ax.set_xscale("log")
+    _powers_of_ten(ax.xaxis)
+
+
 def log_y(ax: Axes) -> None:
-    """A logarithmic vertical axis that spans a decade at least, so that only powers of ten need labels."""
+    """A logarithmic vertical axis with ticks at powers of ten alone, and long enough to hold one."""
     ax.set_yscale("log")
     low, high = ax.get_ylim()
     if high < 10 * low:
         ax.set_ylim(10 ** math.floor(math.log10(low)), 10 ** (math.floor(math.log10(low)) + 2))
-    ax.yaxis.set_minor_formatter(NullFormatter())
+    _powers_of_ten(ax.yaxis)
+
+
+def _powers_of_ten(axis: Axis) -> None:
+    """Labels as plain text: setting them as formulas, as matplotlib does, costs another 50 ms a picture."""
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(lambda value, _: "10" + str(round(math.log10(value))).translate(_SUPERSCRIPTS))
 
 
 def new_axes(columns: int = 1, *, width: float = 6.4, height: float = 3.6) -> tuple[Axes, ...]:
@@ -85,4 +105,5 @@ def new_axes(columns: int = 1, *, width: float = 6.4, height: float = 3.6) -> tu
             figure.subplots_adjust(wspace=0.32)
         for ax in axes:
             ax.tick_params(which="both", length=0)
+            set_title(ax, "")
     return tuple(axes)

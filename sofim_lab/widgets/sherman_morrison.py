@@ -7,7 +7,7 @@ import ipywidgets as W
 import torch
 
 from sofim_lab.curvature import DerivationLine, RegularizedFIM, derivation_residuals
-from sofim_lab.plots import Picture, new_axes, picture, plot_derivation, plot_spectrum, plot_step_length
+from sofim_lab.plots import Picture, new_axes, picture, plot_derivation, plot_spectrum, plot_step_length, set_title
 from sofim_lab.widgets.explorer import Explorer, Goal
 
 DTYPES = {"float64": torch.float64, "float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -60,7 +60,7 @@ def derivation_state(rho: float, d: int, dtype: str) -> DerivationState:
 def render_derivation(state: DerivationState) -> Picture:
     """The residuals as dots, with what they say in words."""
     ax = plot_derivation(state.lines, torch.finfo(DTYPES[state.dtype]).eps)
-    ax.set_title(f"{state.dtype}, d = {state.d}, ρ = {state.rho:.2g}, ‖m‖ = 1", loc="left")
+    set_title(ax, f"{state.dtype}, d = {state.d}, ρ = {state.rho:.2g}, ‖m‖ = 1", loc="left")
     worst = max(line.residual for line in state.lines if line.label in ("(1)", "(2)", "(3)", "(4)"))
     return picture(
         ax,

@@ -49,6 +49,14 @@ def test_a_logarithmic_axis_spans_a_decade_and_labels_powers_alone():
     assert low <= 2.0
     assert high >= 10 * low
     assert not any(label.get_text() for label in ax.get_yminorticklabels())
+    assert {label.get_text() for label in ax.get_yticklabels()} >= {"10⁰", "10¹"}
+
+
+def test_small_powers_are_labelled_as_such():
+    (ax,) = plots.new_axes()
+    ax.plot([1e-8, 1e2], [0, 1])
+    plots.log_x(ax)
+    assert {label.get_text() for label in ax.get_xticklabels()} >= {"10⁻⁸", "10²"}
 
 
 def test_a_picture_is_a_png_with_its_words_escaped():
