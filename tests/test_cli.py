@@ -347,11 +347,14 @@ def test_a_reader_that_goes_away_is_no_verdict(notebooks, monkeypatch, command, 
 
 
 def test_an_ascii_terminal_gets_escapes_and_no_traceback(notebooks):
+    manifest = notebooks / "lessons.yml"
+    manifest.write_text(manifest.read_text(encoding="utf-8").replace("Title of", "The ρ of"), encoding="utf-8")
     command = [sys.executable, "-c", "import sys; from sofim_lab.cli import main; sys.exit(main(['list']))"]
     run = subprocess.run(
         command, env={**os.environ, "PYTHONIOENCODING": "ascii"}, capture_output=True, cwd=notebooks, check=False
     )
     assert (run.returncode, run.stderr) == (0, b"")
+    assert rb"The \u03c1 of" in run.stdout
 
 
 def test_what_is_finished_is_in_the_report_before_the_rest_is_done(notebooks, fake, monkeypatch, capsys):
