@@ -153,3 +153,11 @@ def test_a_worker_that_is_killed_takes_its_kernel_with_it(make_lesson, tmp_path)
     assert "ended with exit status -9 in 01_a, cell 3" in outcome.failure.message
     assert outcome.notebook.exists()
     assert not any(kernel.is_running() and kernel.status() != psutil.STATUS_ZOMBIE for kernel in kernels)
+
+
+def test_printing_into_an_output_widget_never_hangs(tmp_path):
+    # nbclient's own synchronisation of such a widget lost a reply now and then; the cell then ran into its time-out.
+    cells = ["import ipywidgets\nshown = ipywidgets.Output()", *["with shown:\n    print('line')"] * 100]
+    lesson = write_lesson(tmp_path / "notebooks", "01_output", *cells, cell_timeout=10)
+    (outcome,) = run_lessons([lesson], output=tmp_path / "out", device="cpu", progress=False)
+    assert outcome.status == "passed", outcome.failure
