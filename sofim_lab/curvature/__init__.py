@@ -21,12 +21,14 @@ from sofim_lab.curvature.operators import (
 )
 from sofim_lab.curvature.per_sample import per_sample_gradients
 from sofim_lab.curvature.regularized import RegularizedFIM, sherman_morrison
+from sofim_lab.curvature.woodbury import LowRankFIM
 
 __all__ = [
     "CancellationRow",
     "CurvatureOperator",
     "DerivationLine",
     "Likelihood",
+    "LowRankFIM",
     "RegularizedFIM",
     "SolveTime",
     "cancellation_table",
