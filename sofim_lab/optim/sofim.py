@@ -1,5 +1,6 @@
 """SOFIM: descent along F⁻¹v with the rank-one Fisher proxy F = m mᵀ + ρI."""
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
@@ -7,8 +8,14 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from sofim_lab.optim._block import Block, split
-from sofim_lab.optim._options import check_options
+from sofim_lab.optim._sofim.block import Block
+from sofim_lab.optim._sofim.collect import Members, families, members_of
+from sofim_lab.optim._sofim.diagnostics import Diagnostics, Gauge
+from sofim_lab.optim._sofim.nonfinite import all_finite, raise_nonfinite
+from sofim_lab.optim._sofim.options import SHARED, check_options, check_shared
+from sofim_lab.optim._sofim.reduce import Scalar, plus
+from sofim_lab.optim._sofim.saved import check_state_dict, complete, restore_moments
+from sofim_lab.optim._sofim.traced import traced_step
 
 
 class SOFIM(Optimizer):
@@ -25,12 +32,16 @@ class SOFIM(Optimizer):
 
     **Collapse.** For v = m the direction is F⁻¹m = m/(ρ + ‖m‖²): momentum with one scalar, norm-adaptive rate.
     **Trust radius.** Hence no momentum step is longer than η/(2√ρ), reached at ‖m‖ = √ρ. Groups: 1/(2√min ρ);
-    with weight decay the bound is that of the decayed gradient's average. The gradient direction has none.
+    with L2 decay the bound is that of the decayed gradient's average; blocks="tensor": times √(number of tensors). The
+    gradient direction has none.
     **Limits.** For ρ ≫ ‖m‖² this is momentum at rate η/ρ, i.e. `SGD(lr=(1 − β)·η/ρ, momentum=β)` after its warm-up.
 
-    A parameter without a gradient keeps its moment and its own step count t and is left out of ‖m‖. The state of a
-    parameter is `step` (an int) and `moment`, m itself: m_t = m_{t−1} + (v_t − m_{t−1})(1 − β)/(1 − βᵗ). A group's
-    β may be changed between steps; m stays an average with weights that sum to one.
+    **State.** A parameter without a gradient keeps its moment and its own step count t and is left out of ‖m‖. The
+    state of a parameter is `step` and `moment`, m itself (float32 for bfloat16 and float16 parameters):
+    m_t = m_{t−1} + (v_t − m_{t−1})(1 − β)/(1 − βᵗ). lr, beta, rho and weight_decay of a group may be changed between
+    steps, by a scheduler or by hand; m stays an average with weights that sum to one. A scheduler that cycles
+    `momentum` or `betas` has to be told not to: `OneCycleLR(..., cycle_momentum=False)`, `CyclicLR` likewise.
+    **Shards.** With FSDP2 (`fully_shard`) and DDP m runs over the parameters of all processes.
 
     Args:
         params: parameters, named parameters or dictionaries of groups, as in every `torch.optim.Optimizer`.
@@ -38,14 +49,28 @@ class SOFIM(Optimizer):
         beta: decay β of the average, in [0, 1); 0 uses the gradient alone.
         rho: damping ρ > 0, in units of ‖g‖².
         direction: `"momentum"` or `"gradient"`; one for all groups.
-        weight_decay: L2 coefficient ≥ 0; the gradient becomes g + weight_decay·w.
+        weight_decay: L2 coefficient λ ≥ 0; the gradient becomes g + λw.
+        decoupled_weight_decay: `True` takes λ out of the gradient and shrinks w by the factor 1 − ηλ instead (AdamW).
+        blocks: `"global"`, one F for everything as in the paper; or `"tensor"`, one F for each tensor by itself.
+        nonfinite: what to do about a gradient with inf or nan. `"raise"`: a NotFiniteError before any parameter
+            is changed; the moments of the parameters it names start afresh, the others have averaged. `"skip"`: look
+            at the gradients first, one more pass over them, and leave a bad step out entirely. `"propagate"`: all
+            parameters of that F become nan. `None` means "raise" where everything is on the CPU, as it costs nothing
+            there, else "propagate", as the others would wait for the device.
         maximize: ascend instead of descend.
         foreach: `True` uses the multi-tensor kernels, `False` one tensor at a time, `None` what is quicker for
-            tensors of this size. The results agree up to rounding.
+            tensors of this size. The results agree up to rounding. blocks="tensor" goes one at a time.
+        capturable: keep the step counts on the device and never branch on a value: for CUDA graphs, and what
+            `torch.compile` does of its own accord. lr must then be a tensor if it is to change.
+        differentiable: let autograd see the step; parameters must not be leaves then.
+        diagnostics: append a `Diagnostics` (‖m‖, step length, cos∠(g, m)) to `records` at each step, at the cost of
+            temporary copies of a tensor. A replayed graph overwrites its one record.
 
     Raises:
-        ValueError: an option is out of its range, or a group has another direction than the rest.
+        TypeError: `params` is a module.
+        ValueError: an option is out of its range, or a group differs from the others where all must agree.
         RuntimeError: a gradient is sparse; nothing has been changed then.
+        NotFiniteError: a gradient is not finite, see `nonfinite`; a FloatingPointError.
 
     Example:
         At ‖m‖ = √ρ a step is as long as it can be, 1/(2√ρ) = 0.1:
@@ -71,107 +96,121 @@ class SOFIM(Optimizer):
         direction: Literal["momentum", "gradient"] = "momentum",
         weight_decay: float = 0.0,
         *,
+        decoupled_weight_decay: bool = False,
+        blocks: Literal["global", "tensor"] = "global",
+        nonfinite: Literal["raise", "skip", "propagate"] | None = None,
         maximize: bool = False,
         foreach: bool | None = None,
+        capturable: bool = False,
+        differentiable: bool = False,
+        diagnostics: bool = False,
     ) -> None:
         defaults = {
             "lr": lr, "beta": beta, "rho": rho, "direction": direction, "weight_decay": weight_decay,
-            "maximize": maximize, "foreach": foreach,
+            "decoupled_weight_decay": decoupled_weight_decay, "blocks": blocks, "nonfinite": nonfinite,
+            "maximize": maximize, "foreach": foreach, "capturable": capturable, "differentiable": differentiable,
+            "diagnostics": diagnostics,
         }  # fmt: skip
         check_options(defaults)
         if isinstance(params, torch.nn.Module):
             raise TypeError(f"params is a {type(params).__name__}: pass its parameters, model.parameters()")
+        self.records: list[Diagnostics] = []
         super().__init__(params, defaults)
 
-    @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Take one step, m ← average of v and w ← w − η F⁻¹v; returns what `closure` returns."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-
-        momentum = self._direction() == "momentum"
-        blocks = self._blocks()
-        collapsed = momentum or all(b.weight == 1 for b in blocks)  # v = m, also where nothing is remembered
-
-        s = t = 0.0  # ‖m‖² and mᵀv in the metric of diag(1/ρ)
-        for b in blocks:
-            mm, mv = b.average(with_product=not collapsed)
-            s, t = s + mm / b.rho, t + mv / b.rho
-
-        for b in reversed(blocks):
-            if collapsed:
-                b.along_moment(-b.rate / (b.rho * (1 + s)))  # F⁻¹m = m / (ρ (1 + s))
-            else:
-                b.along_gradient(-b.rate / b.rho, t / (1 + s))  # F⁻¹v = (v − m t/(1 + s)) / ρ
+        with torch.set_grad_enabled(self._shared["differentiable"]):
+            self._step()
         return loss
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Add a group; its options are checked before it joins, its direction is the optimizer's."""
+        """Add a group; its options are checked before it joins, those that all groups share are the optimizer's."""
         if isinstance(param_group, dict):
-            param_group = {"direction": self._direction(), **param_group}
+            shared = {name: self._shared[name] for name in SHARED}
+            param_group = {**shared, **param_group}
             check_options({**self.defaults, **param_group})
-            if param_group["direction"] != self._direction():
-                raise ValueError(
-                    f"direction must be the same in all groups: this group has {param_group['direction']!r}, "
-                    f"the optimizer {self._direction()!r}; use two optimizers for two directions"
-                )
+            if self.param_groups:
+                check_shared(param_group, shared)
         super().add_param_group(param_group)
 
-    def _direction(self) -> str:
-        return (self.param_groups or [self.defaults])[0]["direction"]
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Load a state; one of an older version or of another dtype or device is converted.
 
-    def _blocks(self) -> list[Block]:
-        """Everything that has a gradient, sorted into what is treated alike; counts this step."""
-        self._refuse_sparse()
-        blocks = []
-        for group in self.param_groups:
-            beta, sign = group["beta"], -1 if group["maximize"] else 1
-            for t, columns in self._count(group["params"]).items():
-                for (ps, gs, ms), _ in self._group_tensors_by_device_and_dtype(columns).values():
-                    size = sum(map(Tensor.numel, ps))
-                    blocks.append(
-                        Block(
-                            parts=split((ps, gs, ms), size, group["foreach"]),
-                            weight=(1 - beta) / (1 - beta**t),
-                            rate=sign * group["lr"],
-                            rho=group["rho"],
-                            decay=sign * group["weight_decay"],
-                            size=size,
-                        )
-                    )
-        return blocks
+        Args:
+            state_dict: what `state_dict()` returned, here or elsewhere.
 
-    def _count(self, params: list[Tensor]) -> dict[int, list[list[Tensor]]]:
-        """Parameters, gradients and moments by the parameters' own step counts, which this step advances."""
-        by_step: dict[int, list[list[Tensor]]] = {}
-        for p in params:
-            g = p.grad
-            if g is None:
-                continue
-            state = self.state[p]
-            if not state:
-                state["step"] = 0
-                state["moment"] = torch.zeros_like(p, memory_format=torch.preserve_format)
-            m = state["moment"]
-            state["step"] = t = state["step"] + 1
-            if p.is_complex():
-                p, g, m = torch.view_as_real(p), torch.view_as_real(g), torch.view_as_real(m)
-            ps, gs, ms = by_step.get(t) or by_step.setdefault(t, [[], [], []])
-            ps.append(p)
-            gs.append(g)
-            ms.append(m)
-        return by_step
+        Raises:
+            ValueError: it is the state of another optimizer, or of other groups; nothing has been changed then.
+        """
+        loaded: list[dict[str, Any]] = []
 
-    def _refuse_sparse(self) -> None:
-        """Raise for a sparse gradient before anything has changed."""
-        for i, group in enumerate(self.param_groups):
-            for j, p in enumerate(group["params"]):
-                g = p.grad
-                if g is not None and g.layout is not torch.strided:
-                    name = group["param_names"][j] if "param_names" in group else f"parameter {j} of group {i}"
-                    raise RuntimeError(
-                        f"SOFIM needs dense gradients: that of {name}, shape {tuple(p.shape)}, has the layout "
-                        f"{g.layout}; build the layer with sparse=False, or call p.grad = p.grad.to_dense()"
-                    )
+        def last(_: Optimizer, final: dict[str, Any]) -> None:  # after the user's own hooks
+            check_state_dict(final)
+            loaded.append(final)
+
+        hook = self.register_load_state_dict_pre_hook(last)
+        try:
+            super().load_state_dict(state_dict)
+        finally:
+            hook.remove()
+        restore_moments(self.param_groups, self.state, loaded[0])
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "records": self.records}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self.__dict__.setdefault("records", [])
+        complete(self.param_groups, self.state)
+
+    @property
+    def _shared(self) -> dict[str, Any]:
+        """Where the options are that all groups share."""
+        return self.param_groups[0] if self.param_groups else self.defaults
+
+    def _step(self) -> None:
+        """Look at the gradients where that is asked for, then step in the form that the options need."""
+        members, shared = members_of(self.param_groups), self._shared
+        gauge = Gauge() if shared["diagnostics"] and members else None
+        traced = shared["capturable"] or shared["differentiable"] or torch.compiler.is_compiling()
+        if shared["nonfinite"] == "skip" and not traced and not all_finite(members):
+            return
+        if traced:
+            traced_step(members, self.state, gauge)
+        else:
+            self._step_in_blocks(members, gauge)
+        if gauge is not None:
+            self.records.append(gauge.record())
+
+    def _step_in_blocks(self, members: Members, gauge: Gauge | None) -> None:
+        """Average everything, then move everything: only in between is ‖m‖ known."""
+        moves = [(blocks, *self._average(blocks)) for blocks in families(members, self.state)]
+        if any(self._must_raise(s) for _, _, s, _ in moves):
+            raise_nonfinite(members, self.param_groups, self.state)
+        for blocks, collapsed, s, t in reversed(moves):
+            for b in reversed(blocks):  # the last are still in the cache
+                if gauge is not None:
+                    b.measure(gauge, s, None if collapsed else t)
+                if collapsed:
+                    b.along_moment(-b.rate / (b.rho * (1 + s)))  # F⁻¹m = m / (ρ (1 + s))
+                else:
+                    b.along_gradient(-b.rate / b.rho, t / (1 + s))  # F⁻¹v = (v − m t/(1 + s)) / ρ
+
+    def _average(self, blocks: list[Block]) -> tuple[bool, Scalar, Scalar]:
+        """Average v into m; returns whether v = m, then ‖m‖² and mᵀv in the metric of diag(1/ρ)."""
+        collapsed = self._shared["direction"] == "momentum" or all(b.weight == 1 for b in blocks)
+        s = t = 0.0
+        for b in blocks:
+            mm, mv = b.average(with_product=not collapsed)
+            s, t = plus(s, mm / b.rho), plus(t, mv / b.rho)
+        return collapsed, s + (s - s), t  # an infinite ‖m‖ becomes nan and is seen, 1/∞ would only stop the step
+
+    def _must_raise(self, s: Scalar) -> bool:
+        """Whether ‖m‖ is not finite and somebody is to hear of it."""
+        on_cpu = not isinstance(s, Tensor)
+        nonfinite = self._shared["nonfinite"] or ("raise" if on_cpu else "propagate")
+        return nonfinite == "raise" and not math.isfinite(s)

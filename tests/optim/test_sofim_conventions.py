@@ -216,3 +216,99 @@ def test_a_sparse_gradient_is_refused_before_anything_changes(named):
         optimizer.step()
     assert torch.equal(vector(model), before)
     assert not optimizer.state
+
+
+# Saved states, schedulers and copies of other kinds
+
+
+def stepped(dtype=torch.float32, **options):
+    torch.manual_seed(0)
+    p = nn.Parameter(torch.randn(50).to(dtype))
+    optimizer = SOFIM([p], lr=0.3, **options)
+    for k in range(3):
+        p.grad = torch.linspace(-1, 1, 50).to(dtype) + 0.1 * k
+        optimizer.step()
+    return p, optimizer
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("saved", [torch.float32, torch.float64, torch.bfloat16])
+def test_a_state_loads_into_another_dtype(dtype, saved):
+    _, source = stepped(saved)
+    p, target = stepped(dtype)
+    target.load_state_dict(source.state_dict())
+    moment = target.state[p]["moment"]
+    kept = source.state_dict()["state"][0]["moment"]
+    assert moment.dtype == (torch.float32 if dtype.itemsize < 4 else dtype)
+    torch.testing.assert_close(moment, kept.to(moment.dtype), rtol=0, atol=0)  # no detour over the low precision
+    p.grad = torch.ones_like(p)
+    target.step()
+
+
+@pytest.mark.parametrize(("saved", "loaded"), [(True, False), (False, True)])
+def test_a_state_loads_with_and_without_capturable(saved, loaded):
+    p, source = stepped(capturable=saved)
+    state = copy.deepcopy(source.state_dict())
+    state["param_groups"][0]["capturable"] = loaded
+    q, target = stepped()
+    target.load_state_dict(state)
+    with torch.no_grad():
+        q.copy_(p)
+    assert isinstance(target.state[q]["step"], torch.Tensor) == loaded
+    p.grad, q.grad = torch.ones(50), torch.ones(50)
+    source.step()
+    target.step()
+    torch.testing.assert_close(p, q)
+
+
+def test_a_state_of_the_first_version_continues():
+    """Version 0.1 had no more than these options in its groups, and no others in its state."""
+    p, source = stepped()
+    state = copy.deepcopy(source.state_dict())
+    old = ("lr", "beta", "rho", "direction", "weight_decay", "maximize", "foreach", "params")
+    state["param_groups"] = [{key: group[key] for key in old} for group in state["param_groups"]]
+    q, target = stepped(capturable=True)
+    target.load_state_dict(state)
+    with torch.no_grad():
+        q.copy_(p)
+    p.grad, q.grad = torch.ones(50), torch.ones(50)
+    source.step()
+    target.step()
+    assert torch.equal(p, q)
+
+
+def test_the_state_of_another_optimizer_is_refused_and_nothing_changes():
+    q = nn.Parameter(torch.ones(50))
+    adam = torch.optim.Adam([q])
+    q.grad = torch.ones(50)
+    adam.step()
+    p, optimizer = stepped()
+    before = copy.deepcopy(optimizer.state_dict())
+    with pytest.raises(ValueError, match=r"not one of SOFIM.*'exp_avg'.*load it into the optimizer that saved it"):
+        optimizer.load_state_dict(adam.state_dict())
+    assert torch.equal(optimizer.state[p]["moment"], before["state"][0]["moment"])
+    assert optimizer.param_groups[0]["lr"] == 0.3
+
+
+@pytest.mark.parametrize("schedule", [torch.optim.lr_scheduler.OneCycleLR, torch.optim.lr_scheduler.CyclicLR])
+def test_schedulers_that_cycle_momentum_are_told_not_to(schedule):
+    options = {"max_lr": 1.0} | ({"total_steps": 20} if schedule.__name__ == "OneCycleLR" else {"base_lr": 0.1})
+    p, optimizer = stepped()
+    with pytest.raises(ValueError, match="momentum"):
+        schedule(optimizer, **options)
+    scheduler = schedule(optimizer, cycle_momentum=False, **options)
+    rates = []
+    for _ in range(10):
+        p.grad = torch.ones(50)
+        optimizer.step()
+        scheduler.step()
+        rates.append(optimizer.param_groups[0]["lr"])
+    assert len(set(rates)) > 3
+
+
+def test_groups_that_all_say_the_same_are_one_optimizer():
+    options = {"direction": "gradient", "blocks": "tensor", "nonfinite": "skip", "diagnostics": True}
+    groups = [{"params": [nn.Parameter(torch.ones(2))], **options} for _ in range(2)]
+    assert SOFIM(groups).param_groups[1]["blocks"] == "tensor"
+    with pytest.raises(ValueError, match="blocks must be the same in all groups"):
+        SOFIM([groups[0], {"params": [nn.Parameter(torch.ones(2))], "blocks": "global"}])

@@ -1,0 +1,1 @@
+"""One step of SOFIM: from parameter groups to blocks, accurate sums, the forms of the step."""

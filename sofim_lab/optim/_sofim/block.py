@@ -1,0 +1,153 @@
+"""The parameters that one step treats alike, and the two passes SOFIM makes over them."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sofim_lab.optim._sofim.diagnostics import Gauge
+from sofim_lab.optim._sofim.reduce import Scalar, Sums, float32, looks_parallel, number, pair, remainder
+from sofim_lab.optim._sofim.shards import Shards, local, sum_over
+
+HOT = 2**14  # length from which a tensor is worth finishing while it is in the cache
+STIFF = 10.0  # ‖m‖²/ρ from which the rounding of mᵀv is magnified
+
+Part = tuple[list[Tensor], list[Tensor], list[Tensor]]  # parameters, gradients, moments
+
+
+@dataclass
+class Block:
+    """Parameters of one group with equal step count, dtype, device and shards: one weight, one rate, one decay.
+
+    v is the gradient with its L2 decay, v = g + decay·p. Where the group maximizes, `rate` and `decay` are
+    negative: then v and m are those of −g with the opposite sign, which changes neither mmᵀ nor mᵀv.
+    """
+
+    group: dict[str, Any]
+    step: int  # the number of this step, counted from 1, for every parameter here
+    shards: Shards
+    ps: list[Tensor]
+    gs: list[Tensor]
+    states: list[dict[str, Any]]
+
+    def __post_init__(self) -> None:
+        group, columns = self.group, (self.ps, self.gs, [state["moment"] for state in self.states])
+        if self.shards:
+            columns = tuple([local(x, p) for x, p in zip(xs, self.ps, strict=True)] for xs in columns)
+        if columns[0][0].is_complex():
+            columns = tuple([torch.view_as_real(x) for x in xs] for xs in columns)
+        sizes = [p.numel() for p in columns[0]]
+        sign = -1 if group["maximize"] else 1
+        self.lr = number(group["lr"])
+        self.rho, self.rate, self.size = group["rho"], sign * self.lr, sum(sizes)
+        self.weight = (1 - group["beta"]) / (1 - group["beta"] ** self.step)  # of v in the average m
+        self.decay = 0.0 if group["decoupled_weight_decay"] else sign * group["weight_decay"]
+        self.low = columns[0][0].dtype.itemsize < 4  # bfloat16 and float16: their moments are float32
+        self.parts = split(columns, sizes, group["foreach"])
+
+    @property
+    def device(self) -> torch.device:
+        """Where everything here lives."""
+        return self.ps[0].device
+
+    def average(self, with_product: bool) -> tuple[Scalar, Scalar]:
+        """Average: m ← m + w (v − m), counting the step; returns ‖m‖² and, where asked for, mᵀv."""
+        for state in self.states:
+            state["step"] = self.step
+        sums, decayed = Sums(), Sums()
+        for ps, gs, ms in self.parts:
+            _lerp(ms, gs, self.weight)
+            if self.decay:
+                _add(ms, ps, self.weight * self.decay)
+            sums.add(ms, gs if with_product else None)
+            if with_product and self.decay:
+                decayed.add(ms, ps)
+        mm, mv = sums.squared_norm(), 0.0
+        if with_product:
+            mv = self._refined(mm, sums.product())
+            mv = mv + self.decay * decayed.product() if self.decay else mv
+        return self._summed(mm, mv) if self.shards else (mm, mv)
+
+    def _summed(self, *values: Scalar) -> list[Scalar]:
+        """The values summed over all processes that hold a part."""
+        sums = torch.stack([torch.as_tensor(x, dtype=torch.float64, device=self.device) for x in values])
+        sums = sum_over(self.shards, sums)
+        return sums.tolist() if self.device.type == "cpu" else list(sums)
+
+    def along_moment(self, a: Scalar) -> None:
+        """Step p ← shrink·p + a m; the last parts first, they are still in the cache."""
+        for ps, _, ms in reversed(self.parts):
+            self._shrink(ps)
+            _add(ps, ms, a)
+
+    def along_gradient(self, a: Scalar, k: Scalar) -> None:
+        """Step p ← shrink·p + a (v − k m); the last parts first."""
+        a, b = pair(a, -k, torch.float32 if self.low else self.parts[0][0][0].dtype)
+        for ps, gs, ms in reversed(self.parts):
+            if self.low:  # one rounding to the low precision, not two or three
+                gs, ms = [a * (g.float() + self.decay * p) + b * m for p, g, m in zip(ps, gs, ms, strict=True)], []
+            self._shrink(ps)
+            if self.low:
+                _add(ps, gs, 1.0)
+                continue
+            if self.decay:
+                _add(ps, ps, a * self.decay)
+            _add(ps, gs, a)
+            _add(ps, ms, b)
+
+    def measure(self, gauge: Gauge, s: Scalar, t: Scalar | None) -> None:
+        """Add the coming step to the gauge: along m where t is None, else along v − m t/(1 + s)."""
+        for ps, gs, ms in self.parts:
+            for p, g, m in zip(ps, gs, ms, strict=True):
+                direction = m / (1 + s) if t is None else g + self.decay * p - m * (t / (1 + s))
+                gauge.add(g, m, direction * (self.rate / self.rho), self.shards)
+
+    def _shrink(self, ps: list[Tensor]) -> None:
+        """Decoupled weight decay, w ← (1 − lr·weight_decay) w."""
+        if self.group["decoupled_weight_decay"] and self.group["weight_decay"]:
+            torch._foreach_mul_(ps, 1 - self.lr * self.group["weight_decay"])
+
+    def _refined(self, mm: Scalar, mg: Scalar) -> Scalar:
+        """Scalar product mᵀg with all its digits where the step is a small difference, at sin²∠(m, g) < 0.1."""
+        if self.device.type != "cpu" or not mm > STIFF * self.rho:
+            return mg
+        if not looks_parallel(*([x for part in self.parts for x in part[i]] for i in (2, 1))):
+            return mg
+        gradient = Sums()
+        for _, gs, _ in self.parts:
+            gradient.add(gs)
+        if mg**2 <= 0.9 * mm * gradient.squared_norm():
+            return mg
+        a = float32(mg / mm)
+        return a * mm + sum(remainder(ms, gs, a, self.size) for _, gs, ms in self.parts)
+
+
+def split(columns: Part, sizes: list[int], foreach: bool | None) -> list[Part]:
+    """Parts: short tensors together for the _foreach kernels, long ones alone; all together or alone if asked to."""
+    if foreach is None:
+        foreach = max(sizes) < HOT
+        if not foreach and min(sizes) < HOT:
+            short = [i for i, n in enumerate(sizes) if n < HOT]
+            long = [i for i, n in enumerate(sizes) if n >= HOT]
+            together = tuple([column[i] for i in short] for column in columns)
+            return [together, *(tuple([column[i]] for column in columns) for i in long)]
+    return [columns] if foreach else [tuple([x] for x in row) for row in zip(*columns, strict=True)]
+
+
+def _lerp(ms: list[Tensor], gs: list[Tensor], weight: float) -> None:
+    """Average m ← m + weight (g − m), in the precision of m."""
+    if ms[0].dtype != gs[0].dtype:
+        gs = [g.to(m.dtype) for g, m in zip(gs, ms, strict=True)]
+    ms[0].lerp_(gs[0], weight) if len(ms) == 1 else torch._foreach_lerp_(ms, gs, weight)
+
+
+def _add(xs: list[Tensor], ys: list[Tensor], a: Scalar) -> None:
+    """Add x ← x + a y, without reading a multiplier that lives on an accelerator."""
+    if xs[0].device.type == "cpu":
+        a = float(a)
+    if isinstance(a, float):
+        torch._foreach_add_(xs, ys, alpha=a) if len(xs) > 1 else xs[0].add_(ys[0], alpha=a)
+    else:
+        a = a.to(xs[0].device, ys[0].dtype)  # it may be the sum of blocks on several devices
+        xs[0].addcmul_(ys[0], a) if len(xs) == 1 else torch._foreach_add_(xs, torch._foreach_mul(ys, a))

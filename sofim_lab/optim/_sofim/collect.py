@@ -1,0 +1,96 @@
+"""From parameter groups to the blocks of a step: what has a gradient, sorted into what is treated alike."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import Parameter
+
+from sofim_lab.optim._sofim.block import Block
+from sofim_lab.optim._sofim.shards import shards_of
+
+Group = dict[str, Any]
+State = defaultdict[Tensor, dict[str, Any]]
+Members = list[tuple[Group, list[Tensor], list[Tensor]]]  # of each group the parameters with a gradient, and these
+
+
+def members_of(groups: list[Group]) -> Members:
+    """The parameters of each group that have a gradient; raises for a sparse one before anything has changed."""
+    found = []
+    for group in groups:
+        ps = [p for p in group["params"] if p.grad is not None]
+        gs = [p.grad for p in ps]
+        if ps:
+            found.append((group, ps, gs))
+        for p, g in zip(ps, gs, strict=True) if {g.layout for g in gs} - {torch.strided} else ():
+            _refuse_sparse(p, g, groups)
+    return found
+
+
+def state_of(p: Tensor, group: Group, state: State) -> dict[str, Any]:
+    """The state of a parameter, made at its first gradient; moments of low-precision parameters are float32."""
+    own = state[p]
+    if not own:
+        own["step"] = torch.zeros((), dtype=step_dtype(), device=p.device) if group["capturable"] else 0
+        own["moment"] = torch.zeros_like(p, dtype=moment_dtype(p), memory_format=torch.preserve_format)
+    return own
+
+
+def step_dtype() -> torch.dtype:
+    """The dtype of a step count on a device, by PyTorch's convention never narrower than float32."""
+    return torch.float64 if torch.get_default_dtype() == torch.float64 else torch.float32
+
+
+def moment_dtype(p: Tensor) -> torch.dtype:
+    """The parameter's own dtype, at least float32."""
+    return torch.float32 if p.dtype.itemsize < 4 else p.dtype
+
+
+def families(members: Members, state: State) -> list[list[Block]]:
+    """Lists of blocks that share one F: all of them, or for blocks="tensor" each tensor its own."""
+    each_alone = bool(members) and members[0][0]["blocks"] == "tensor"
+    blocks = []
+    for group, ps, gs in members:
+        owns = [state_of(p, group, state) for p in ps]
+        keys = [id(p) for p in ps] if each_alone else _keys(ps, owns)
+        rows = zip(ps, gs, owns, strict=True)
+        for alike in _sorted(rows, keys) if keys else [(ps, gs, owns)]:
+            blocks.append(Block(group, int(alike[2][0]["step"]) + 1, shards_of(alike[0][0]), *alike))
+    return [[block] for block in blocks] if each_alone else [blocks] if blocks else []
+
+
+def _keys(ps: list[Tensor], owns: list[dict[str, Any]]) -> list[Any] | None:
+    """What tells parameters apart that cannot be treated alike; None where nothing does, as in most models."""
+    if {type(p) for p in ps} == {Parameter} and all(
+        len(kinds) == 1 for kinds in ({own["step"] for own in owns}, {p.dtype for p in ps}, {p.device for p in ps})
+    ):
+        return None
+    return [(int(own["step"]), p.dtype, p.device, shards_of(p)) for p, own in zip(ps, owns, strict=True)]
+
+
+def _sorted(rows: Iterable[tuple[Any, ...]], keys: list[Any]) -> Iterable[tuple[list[Any], ...]]:
+    """The rows with equal keys together, as columns, in the order of their first appearance."""
+    found: dict[Any, list[tuple[Any, ...]]] = {}
+    for key, row in zip(keys, rows, strict=True):
+        found.setdefault(key, []).append(row)
+    return [tuple(map(list, zip(*some, strict=True))) for some in found.values()]
+
+
+def name_of(p: Tensor, groups: list[Group]) -> str:
+    """What to call a parameter in an error."""
+    for i, group in enumerate(groups):
+        for j, q in enumerate(group["params"]):
+            if p is q:
+                return group["param_names"][j] if "param_names" in group else f"parameter {j} of group {i}"
+    return f"a parameter of shape {tuple(p.shape)}"
+
+
+def _refuse_sparse(p: Tensor, g: Tensor, groups: list[Group]) -> None:
+    """Raise for a gradient that is not dense."""
+    if g.layout is not torch.strided:
+        raise RuntimeError(
+            f"SOFIM needs dense gradients: that of {name_of(p, groups)}, shape {tuple(p.shape)}, has the layout "
+            f"{g.layout}; build the layer with sparse=False, or call p.grad = p.grad.to_dense()"
+        )
