@@ -1,0 +1,1 @@
+"""What Newton and NaturalGradient share: objective, directions, globalisation, records."""
