@@ -1,7 +1,9 @@
 """One look for every figure: white, colour-blind-safe, told apart by marker and line as well as by colour."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain, cycle
 
 import matplotlib as mpl
 import seaborn as sns
@@ -9,11 +11,11 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullLocator
+from matplotlib.ticker import MaxNLocator, NullLocator
 
-# Okabe and Ito (2008): of the usual palettes the one whose first six colours stay furthest apart for every
-# common kind of colour vision. The yellow is left out, it vanishes on white.
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+from sofim_lab.optim import registry
+from sofim_lab.optim.palette import PALETTE
+
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 LINES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)))
 
@@ -51,6 +53,39 @@ def look(index: int) -> Look:
     return Look(PALETTE[place], MARKERS[place], LINES[place])
 
 
+def looks_of(names: Sequence[str]) -> list[Look]:
+    """The looks of curves by name: an optimizer of the registry keeps its own in every figure.
+
+    Other names, and a name's second curve, get the next look whose colour is free, while there are free ones.
+
+    Args:
+        names: What the curves are called, in their order.
+
+    Returns:
+        One look for each.
+
+    Example:
+        >>> looks_of(["mine", "SOFIM"])[1] == look(0)
+        True
+    """
+    own = {name: registry.get(name) for name in names if name in registry.names()}
+    taken = [entry.colour for entry in own.values()]
+    free = [index for index in range(len(PALETTE)) if PALETTE[index] not in taken]
+    rest = chain(free, cycle(range(len(PALETTE))))
+    looks = []
+    for name in names:
+        entry = own.pop(name, None)
+        looks.append(
+            look(next(rest)) if entry is None else Look(entry.colour, MARKERS[entry.marker], LINES[entry.marker])
+        )
+    return looks
+
+
+def label_of(name: str) -> str:
+    """What a figure calls an optimizer or a run: the registry's label, or the name itself."""
+    return registry.get(name).label if name in registry.names() else name
+
+
 def set_title(ax: Axes, text: str, **options: object) -> None:
     """A title at a fixed height: by default matplotlib measures every label for it, half the time of a picture."""
     ax.set_title(text, y=1.0, pad=6, **options)
@@ -74,10 +109,23 @@ def log_y(ax: Axes) -> None:
 def _powers_of_ten(axis: Axis) -> None:
     """Labels as plain text: setting them as formulas, as matplotlib does, costs another 50 ms a picture."""
     axis.set_minor_locator(NullLocator())
-    axis.set_major_formatter(lambda value, _: "10" + str(round(math.log10(value))).translate(_SUPERSCRIPTS))
+    axis.set_major_formatter(lambda value, _: power_of_ten(round(math.log10(value))))
 
 
-def new_axes(columns: int = 1, *, width: float = 6.4, height: float = 3.6) -> tuple[Axes, ...]:
+def power_of_ten(exponent: int) -> str:
+    """10 to an integer as plain text, e.g. 10⁻³."""
+    return "10" + str(exponent).translate(_SUPERSCRIPTS)
+
+
+def few_ticks(*axes: Axis) -> None:
+    """Four or five round ticks on each axis: a label costs a widget a millisecond, and a plane needs no more."""
+    for axis in axes:
+        axis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+
+
+def new_axes(
+    columns: int = 1, *, width: float = 6.4, height: float = 3.6, projection: str | None = None
+) -> tuple[Axes, ...]:
     """Empty axes side by side on a private figure.
 
     The figure belongs to no pyplot state and no window, so that drawing it needs no display and leaks nothing.
@@ -86,6 +134,7 @@ def new_axes(columns: int = 1, *, width: float = 6.4, height: float = 3.6) -> tu
         columns: How many axes.
         width: Width of the figure in inches (100 pixels each).
         height: Height of the figure in inches.
+        projection: `3d` for surfaces.
 
     Returns:
         The axes, left to right; `axes[0].figure` is the figure.
@@ -98,7 +147,7 @@ def new_axes(columns: int = 1, *, width: float = 6.4, height: float = 3.6) -> tu
     with mpl.rc_context(_RC):
         figure = Figure(figsize=(width, height), dpi=100)
         FigureCanvasAgg(figure)
-        axes = figure.subplots(1, columns, squeeze=False)[0]
+        axes = figure.subplots(1, columns, squeeze=False, subplot_kw={"projection": projection})[0]
         # Fixed margins: a layout engine would cost a widget 30 ms a picture.
         figure.subplots_adjust(left=0.8 / width, right=1 - 0.2 / width, bottom=0.6 / height, top=1 - 0.4 / height)
         if columns > 1:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import seaborn as sns
 from matplotlib.axes import Axes
 
-from sofim_lab.plots.style import LINES, MARKERS, PALETTE, log_y, new_axes
+from sofim_lab.plots.style import LINES, label_of, log_y, looks_of, new_axes
 from sofim_lab.training import RaceResult, TrainingResult, step_bound
 
 _LABELS = {
@@ -33,23 +33,23 @@ def plot_race(result: RaceResult, metric: str = "train_loss", ax: Axes | None = 
     if metric not in _LABELS:
         raise ValueError(f"metric={metric!r} is unknown: choose one of {', '.join(_LABELS)}")
     ax = ax or new_axes()[0]
-    names = result.names
+    names, looks = result.names, looks_of(result.names)
     sns.lineplot(
         result.to_frame(),
         x="epoch",
         y=metric,
         hue="name",
         hue_order=names,
-        palette=dict(zip(names, PALETTE, strict=False)),
+        palette={name: own.color for name, own in zip(names, looks, strict=True)},
         estimator="median",
         errorbar=("pi", 100),
         ax=ax,
     )
     # seaborn has no mixed dash patterns as matplotlib has them: set lines and markers by hand, legend included.
     curves = ax.get_lines()[: len(names)]
-    for index, curve in enumerate(curves):
-        curve.set(marker=MARKERS[index % 7], linestyle=LINES[index % 7], markersize=5, markeredgewidth=0)
-    ax.legend(curves, [f"{name} (diverged)" if _diverged(result, name) else name for name in names])
+    for own, curve in zip(looks, curves, strict=True):
+        curve.set(**own.line(), markeredgewidth=0)
+    ax.legend(curves, [label_of(name) + " (diverged)" * _diverged(result, name) for name in names])
     ax.set(xlabel="epoch", ylabel=_LABELS[metric])
     if metric.endswith("loss"):
         log_y(ax)
@@ -79,10 +79,17 @@ def plot_step_lengths(runs: Iterable[TrainingResult], ax: Axes | None = None) ->
     if ax is None:
         ax = new_axes(width=8.4)[0]
         ax.figure.subplots_adjust(right=0.74)  # the legend stands beside the curves
-    for index, run in enumerate(runs):
-        color = PALETTE[index % 7]
+    runs = list(runs)
+    for index, (run, own) in enumerate(zip(runs, looks_of([run.name for run in runs]), strict=True)):
+        color = own.color
         taken = [step for step in run.steps if step.step_length > 0]
-        ax.plot([s.step for s in taken], [s.step_length for s in taken], color=color, linewidth=0.8, label=run.name)
+        ax.plot(
+            [s.step for s in taken],
+            [s.step_length for s in taken],
+            color=color,
+            linewidth=0.8,
+            label=label_of(run.name),
+        )
         bound = step_bound(run)
         if bound is not None:
             dashes = LINES[1 + index % 3]

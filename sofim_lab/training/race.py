@@ -1,15 +1,18 @@
 """Several optimizers from one start, on the same batches."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 
 from torch import nn
 from torch.optim import Optimizer
 from tqdm.auto import tqdm
 
+from sofim_lab.optim import registry
 from sofim_lab.problems import Digits
+from sofim_lab.training.closures import LossFunction
 from sofim_lab.training.progress import show_progress
 from sofim_lab.training.result import RaceResult
-from sofim_lab.training.train import LossFunction, train
+from sofim_lab.training.train import train
 
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
 
@@ -17,7 +20,7 @@ OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
 def race(
     model: Callable[[int], nn.Module],
     data: Digits,
-    optimizers: Mapping[str, OptimizerFactory],
+    optimizers: Mapping[str, OptimizerFactory] | Sequence[str],
     *,
     epochs: int = 10,
     batch_size: int = 64,
@@ -31,7 +34,7 @@ def race(
         model: Makes the model of a seed, e.g. `lambda seed: mlp(seed=seed)`.
         data: See `train`.
         optimizers: Name to constructor, e.g. `{"SOFIM": lambda p: SOFIM(p, rho=0.5)}`; constructors get the
-            parameters alone.
+            parameters alone. Or names of `sofim_lab.optim.registry`, which run at their defaults.
         epochs: Passes over the training images.
         batch_size: Images a step.
         seeds: One run of every optimizer for each.
@@ -42,7 +45,8 @@ def race(
         `RaceResult`, one run for each (optimizer, seed). A run that diverged is in it and says so.
 
     Raises:
-        ValueError: No optimizer or no seed, or what `train` refuses.
+        ValueError: No optimizer or no seed, a name that the registry does not know, or what `train` refuses.
+        ImportError: An optimizer of that name comes from a package that is not installed.
 
     Example:
         >>> import torch
@@ -53,13 +57,19 @@ def race(
         >>> result = race(make, load_digits("cpu"), field, epochs=1, progress=False)
         >>> result.names
         ('SOFIM', 'SGD')
+        >>> race(make, load_digits("cpu"), ["SOFIM", "Newton"], epochs=1, batch_size=1197, progress=False).names
+        ('SOFIM', 'Newton')
     """
     if not optimizers:
-        raise ValueError("optimizers={} is empty: name at least one, e.g. {'SOFIM': SOFIM}")
+        raise ValueError(f"optimizers={optimizers!r} is empty: name at least one, e.g. {{'SOFIM': SOFIM}} or ['SOFIM']")
+    if isinstance(optimizers, str):
+        raise ValueError(f"optimizers={optimizers!r} must be a list of names, e.g. [{optimizers!r}]")
     if isinstance(seeds, int) or not seeds:
         raise ValueError(f"seeds={seeds!r} must hold at least one seed, e.g. seeds=(0, 1, 2)")
     if isinstance(model, nn.Module):
         raise ValueError("model must make a model from a seed, not be one: e.g. lambda seed: mlp(seed=seed)")
+    if not isinstance(optimizers, Mapping):
+        optimizers = {name: _by_name(name) for name in optimizers}
     for name, make in optimizers.items():
         if not callable(make):
             raise ValueError(f"optimizers[{name!r}]={make!r} must be a constructor, e.g. lambda p: SOFIM(p, rho=0.5)")
@@ -81,3 +91,9 @@ def race(
             )
         )
     return RaceResult(tuple(runs))
+
+
+def _by_name(name: str) -> OptimizerFactory:
+    """The constructor of a registered optimizer; an unknown or missing one is refused now, not in mid-race."""
+    _ = registry.get(name).constructor
+    return partial(registry.make, name)

@@ -2,7 +2,8 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import nn
@@ -10,11 +11,11 @@ from torch.nn.utils import parameters_to_vector
 from torch.optim import Optimizer
 from tqdm.auto import tqdm
 
+from sofim_lab.optim._errors import NotFiniteError
 from sofim_lab.problems import CLASSES, Digits, Split
+from sofim_lab.training.closures import LossFunction, make_closure
 from sofim_lab.training.progress import show_progress
 from sofim_lab.training.result import EpochRecord, StepRecord, TrainingResult
-
-LossFunction = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 def train(
@@ -32,15 +33,18 @@ def train(
     """Train a classifier in place and keep what happened.
 
     Each epoch visits every training image once, in an order that depends on `seed` alone; the last batch may be
-    smaller. A loss that is no longer finite ends the run: the result is marked `diverged` at that step.
+    smaller. A loss that is no longer finite ends the run: the result is marked `diverged` at that step. Where an
+    optimizer refuses the derivatives of a finite loss (FloatingPointError), the step's loss is given as NaN.
 
     Args:
         model: Maps images (n, 64) to logits (n, 10); its parameters are changed.
         data: `train` is trained on; `train` and `val` are evaluated after each epoch.
-        optimizer: A `torch.optim.Optimizer` over the model's parameters; it may need a closure, it is given one.
+        optimizer: A `torch.optim.Optimizer` over the model's parameters. It is given the closure that it needs: one
+            that calls backward or, for `Newton` and others, one that returns the loss alone, or the losses of the
+            samples (see `sofim_lab.optim.registry.closure_kind`).
         epochs: Passes over the training images, 0 or more.
         batch_size: Images a step, 1 or more.
-        seed: Seed of the order of the images.
+        seed: Seed of the order of the images, and of random numbers that model and optimizer draw.
         loss_fn: Mean loss of logits and labels, a scalar.
         name: Name of the run; by default the optimizer's class name.
         progress: Show a bar; None shows it except while a lesson's report is written.
@@ -67,7 +71,8 @@ def train(
     history = [_evaluate(model, data, loss_fn, epoch=0, seconds=0.0)]
     diverged_at = None if _finite(history[0]) else 0
     seconds = 0.0
-    with tqdm(total=epochs, desc=label, unit="epoch", disable=not show_progress(progress), leave=False) as bar:
+    bars = tqdm(total=epochs, desc=label, unit="epoch", disable=not show_progress(progress), leave=False)
+    with bars as bar, _random_numbers(seed, data.device):
         for epoch in range(1, epochs + 1):
             if diverged_at is not None:
                 break
@@ -96,37 +101,37 @@ def train(
     )
 
 
+@contextmanager
+def _random_numbers(seed: int, device: torch.device) -> Iterator[None]:
+    """Dropout and optimizers that draw (AdaHessian) depend on the seed alone, and whoever draws next on neither."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield
+
+
 def _step(
     model: nn.Module, optimizer: Optimizer, loss_fn: LossFunction, images: torch.Tensor, labels: torch.Tensor
 ) -> tuple[float, float]:
     """One optimizer step: the loss before it and its length ‖Δw‖; no step is taken from a loss that is not finite."""
-
-    def closure() -> torch.Tensor:
-        optimizer.zero_grad()
-        loss = loss_fn(model(images), labels)
-        # Only the first loss can end the run: a line search may try a point that is too far and come back.
-        if not losses and not torch.isfinite(loss):
-            raise _NotFiniteError(float(loss.detach()))
-        losses.append(float(loss.detach()))
-        loss.backward()
-        return loss
-
     losses: list[float] = []
+
+    def seen(loss: torch.Tensor) -> None:
+        losses.append(float(loss))
+        # Only the first loss can end the run: a line search may try a point that is too far and come back.
+        if len(losses) == 1 and not math.isfinite(losses[0]):
+            raise NotFiniteError(f"the loss is {losses[0]}")
+
     before = parameters_to_vector(model.parameters()).detach()
     try:
-        optimizer.step(closure)
-    except _NotFiniteError as diverged:
-        return diverged.loss, 0.0
+        optimizer.step(make_closure(model, optimizer, loss_fn, images, labels, seen))
+    except FloatingPointError:  # the loss or, behind a finite one, its derivatives; no parameter has been changed
+        if not losses:
+            raise
+        return (math.nan if math.isfinite(losses[0]) else losses[0]), 0.0
+    if any(p.grad is not None and p.grad.requires_grad for p in model.parameters()):
+        optimizer.zero_grad()  # a gradient that can be differentiated again holds its whole graph
     after = parameters_to_vector(model.parameters()).detach()
     return losses[0], float(torch.linalg.vector_norm(after - before))
-
-
-class _NotFiniteError(Exception):
-    """Leaves an optimizer's step before it changes anything."""
-
-    def __init__(self, loss: float) -> None:
-        super().__init__(loss)
-        self.loss = loss
 
 
 def _batches(split: Split, size: int, order: torch.Generator) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:

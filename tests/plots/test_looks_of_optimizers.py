@@ -1,0 +1,60 @@
+"""An optimizer of the registry has one colour, marker and label in every figure."""
+
+import pytest
+
+from sofim_lab import plots
+from sofim_lab.optim import registry
+from sofim_lab.plots.style import LINES, MARKERS, PALETTE, look, looks_of
+from sofim_lab.training import EpochRecord, RaceResult, StepRecord, TrainingResult
+
+
+def made_up_race(*names):
+    epochs = tuple(EpochRecord(e, 1 / (1 + e), 1.0, 0.5, 0.5, 0.1) for e in range(3))
+    settings = {"lr": 1.0, "rho": 0.25, "direction": "gradient", "weight_decay": 0.0}
+    steps = (StepRecord(1, 1, 1.0, 0.1),)
+    return RaceResult(tuple(TrainingResult(n, "SOFIM", settings, 0, "cpu", steps, epochs) for n in names))
+
+
+def drawn(*names):
+    ax = plots.plot_race(made_up_race(*names))
+    lines = zip(ax.get_lines(), ax.get_legend().get_texts(), strict=False)
+    return {text.get_text(): (line.get_color(), line.get_marker()) for line, text in lines}
+
+
+def test_the_company_does_not_change_an_optimizers_look():
+    alone = drawn("Newton")["Newton"]
+    entry = registry.get("Newton")
+    assert alone == (entry.colour, MARKERS[entry.marker])
+    assert drawn("mine", "SOFIM", "Newton")["Newton"] == alone
+    assert drawn("Newton", "Adam")["Newton"] == alone
+
+
+def test_the_legend_uses_the_label_of_the_registry():
+    assert set(drawn("NystromSGD", "NaturalGradient", "mine")) == {"Nyström-SGD", "natural gradient", "mine"}
+    ax = plots.plot_step_lengths(made_up_race("NystromSGD"))
+    assert ax.get_lines()[0].get_label() == "Nyström-SGD"
+    assert ax.get_lines()[0].get_color() == registry.get("NystromSGD").colour
+
+
+def test_other_names_get_colours_that_nobody_has():
+    looks = looks_of(["A", "SOFIM", "B", "Adam", "C"])
+    assert len({own.color for own in looks}) == 5
+    assert looks[0].color not in (PALETTE[0], PALETTE[2])
+    assert looks_of(["A", "B", "C"]) == [look(0), look(1), look(2)]
+
+
+def test_a_second_curve_of_a_name_is_told_apart():
+    first, second = looks_of(["SOFIM", "SOFIM"])
+    assert first == look(0)
+    assert second.color != first.color
+
+
+def test_all_optimizers_in_one_figure_are_told_apart():
+    looks = looks_of(registry.names())
+    assert len({(own.color, own.marker, str(own.linestyle)) for own in looks}) == len(registry.names())
+    assert all(LINES[MARKERS.index(own.marker)] == own.linestyle for own in looks)
+
+
+@pytest.mark.parametrize("count", [8, 20])
+def test_there_are_looks_for_any_number_of_curves(count):
+    assert len(looks_of([f"run {i}" for i in range(count)])) == count
