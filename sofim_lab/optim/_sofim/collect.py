@@ -53,7 +53,9 @@ def families(members: Members, state: State) -> list[list[Block]]:
     each_alone = bool(members) and members[0][0]["blocks"] == "tensor"
     blocks = []
     for group, ps, gs in members:
-        owns = [state_of(p, group, state) for p in ps]
+        owns = [state[p] for p in ps]
+        if not all(owns):
+            owns = [state_of(p, group, state) for p in ps]
         keys = [id(p) for p in ps] if each_alone else _keys(ps, owns)
         rows = zip(ps, gs, owns, strict=True)
         for alike in _sorted(rows, keys) if keys else [(ps, gs, owns)]:
