@@ -36,10 +36,10 @@ def exact(gradients, beta, rho, direction):
     return along / (rho + n) + rest / rho, float(n / rho), float(rest.norm() / v.norm())
 
 
-def error(gradients, beta, rho, direction, foreach=None, pieces=1):
+def error(gradients, beta, rho, direction, foreach=None, pieces=1, capturable=False):
     """Norm-wise relative error, and the bound for it."""
     ps = [torch.nn.Parameter(torch.zeros_like(x)) for x in gradients[0].chunk(pieces)]
-    optimizer = SOFIM(ps, lr=1.0, beta=beta, rho=rho, direction=direction, foreach=foreach)
+    optimizer = SOFIM(ps, lr=1.0, beta=beta, rho=rho, direction=direction, foreach=foreach, capturable=capturable)
     for g in gradients:
         for p, x in zip(ps, g.chunk(pieces), strict=True):
             p.data.zero_()
@@ -59,6 +59,15 @@ def test_every_direction_keeps_its_digits(kind, d, pieces, direction, rho):
     for steps in (1, 2, 5):
         found, bound = error(list(gradients_of(kind, d, steps)), 0.9, rho, direction, pieces=pieces)
         assert found <= bound, f"after {steps} steps"
+
+
+@pytest.mark.parametrize("direction", ["momentum", "gradient"])
+@pytest.mark.parametrize("kind", ["independent", "swelling", 0.0, 1e-3, 1e-5])
+def test_the_capturable_form_keeps_them_too(kind, direction):
+    for rho in RHOS:
+        for steps in (1, 2, 5):
+            found, bound = error(list(gradients_of(kind, 16384, steps)), 0.9, rho, direction, pieces=3, capturable=True)
+            assert found <= bound, f"rho = {rho}, after {steps} steps"
 
 
 @pytest.mark.parametrize("direction", ["momentum", "gradient"])

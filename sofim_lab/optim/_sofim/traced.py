@@ -75,13 +75,13 @@ def _weight(beta: float, step: int | Tensor) -> float | Tensor:
 
 
 def _directions(family: list[_Row]) -> list[Tensor]:
-    """F⁻¹v of each tensor; with α = mᵀv/‖m‖² and r = v − αm it is (r + m (α − mᵀr)/(1 + ‖m‖²))/ρ, products over ρ."""
+    """F⁻¹v of each tensor; with s = ‖m‖²/ρ, α = mᵀv/‖m‖² and the rest r = v − αm it is (r + m α/(1 + s))/ρ."""
     s = _product(family, [row.m for row in family])
     if family[0].group["direction"] == "momentum":
         return [row.m / (row.group["rho"] * (1 + s)) for row in family]
     alpha = _product(family, [row.v for row in family]) / s.clamp_min(torch.finfo(s.dtype).tiny)
     rests = [row.v - alpha.to(row.m) * row.m for row in family]
-    along = (alpha - _product(family, rests)) / (1 + s)
+    along = alpha / (1 + s)
     return [(rest + along.to(row.m) * row.m) / row.group["rho"] for row, rest in zip(family, rests, strict=True)]
 
 
