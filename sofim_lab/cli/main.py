@@ -92,10 +92,22 @@ def _parser() -> argparse.ArgumentParser:
     _add_run(add("run", "run", "Execute lessons, judge them against their baselines, write a report."))
     compare = add("compare", "compare", "Judge an earlier run against the baselines again.")
     compare.add_argument("run", nargs="?", type=Path, default=options.OUTPUT, metavar="RUN", help="its report's folder")
+    _add_grade(add("grade", "grade", "Run learners' notebooks apart and say which exercises they solve."))
     add("lab", "lab", "Open JupyterLab on the lessons; other options go to JupyterLab.")
     doctor = add("doctor", "doctor", "Say what is installed, which devices there are, and what would not work.")
     doctor.add_argument("--output", type=Path, default=options.OUTPUT, metavar="DIR", help="folder to try writing to")
     return parser
+
+
+def _add_grade(parser: argparse.ArgumentParser) -> None:
+    """The options of `grade`."""
+    add = parser.add_argument
+    add("files", nargs="+", type=Path, metavar="FILE", help="a learner's .ipynb; it is not changed")
+    add("--json", action="store_true", help="print JSON instead of text")
+    add("--device", choices=("auto", "cpu", "cuda", "mps"), default="cpu", help="default: cpu")
+    add("--time-limit", type=options.seconds, default=600, metavar="SECONDS", help="for a notebook; default: 600")
+    add("--cell-timeout", type=options.seconds, default=120, metavar="SECONDS", help="for a cell; default: 120")
+    add("--no-progress", dest="progress", action="store_false", help="no progress bar")
 
 
 def _add_run(parser: argparse.ArgumentParser) -> None:

@@ -1,0 +1,40 @@
+"""`sofim-lab grade`: which exercises a learner's notebook solves."""
+
+import argparse
+import json
+
+from sofim_lab.cli.extras import require
+from sofim_lab.lessons.grading import Grade, grade_notebook
+
+MARKS = {"solved": "✓", "wrong": "✗", "not attempted": "–"}
+
+
+def command(arguments: argparse.Namespace) -> int:
+    """Grade each file; 0 only if all exercises of all of them are solved."""
+    require("papermill", "ipykernel")
+    grades = [
+        grade_notebook(
+            path,
+            device=arguments.device,
+            cell_timeout=arguments.cell_timeout,
+            time_limit=arguments.time_limit,
+            progress=arguments.progress and not arguments.json,
+        )
+        for path in arguments.files
+    ]
+    if arguments.json:
+        print(json.dumps([grade.to_json() for grade in grades], indent=2, ensure_ascii=False))
+    else:
+        print("\n\n".join(map(as_text, grades)))
+    return 0 if all(grade.solved == len(grade.exercises) for grade in grades) else 1
+
+
+def as_text(grade: Grade) -> str:
+    """The grade in a few lines: the total, one line an exercise, and what kept the notebook from running."""
+    lines = [f"{grade.notebook}: {grade.solved} of {len(grade.exercises)} solved, {grade.seconds:.0f} s"]
+    for exercise in grade.exercises:
+        said = exercise.message.strip().splitlines()
+        lines.append(f"  {MARKS[exercise.answer]} {exercise.id}: {exercise.answer}" + (f": {said[0]}" if said else ""))
+    if grade.trouble:
+        lines += ["  " + line for line in f"! {grade.trouble}".splitlines()]
+    return "\n".join(lines)
