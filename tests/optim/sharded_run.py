@@ -49,6 +49,17 @@ def summary(model, optimizer):
     return vector, tuple(x.item() for r in optimizer.records[-1:] for x in r)
 
 
+def step_given(place=lambda x: x):
+    """Three steps on given gradients; `place` says where tensors live."""
+    generator = torch.Generator().manual_seed(2)
+    p = nn.Parameter(place(torch.randn(6, 3, generator=generator, dtype=torch.float64)))
+    optimizer = SOFIM([p], rho=0.1)
+    for _ in range(3):
+        p.grad = place(torch.randn(6, 3, generator=generator, dtype=torch.float64))
+        optimizer.step()
+    return p
+
+
 def poison_of(case):
     """The step whose gradient is not finite, in the case that leaves it out."""
     return 3 if case == "skip" else None
@@ -58,6 +69,7 @@ def main(rank, store, results):
     """One of the two processes."""
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import fully_shard
+    from torch.distributed.tensor import Replicate, Shard, distribute_tensor
 
     dist.init_process_group(
         "gloo", init_method=f"file://{store}", rank=rank, world_size=2, timeout=timedelta(seconds=60)
@@ -75,6 +87,9 @@ def main(rank, store, results):
         for case, options in CASES.items():
             for kind, wrap in (("fsdp", fsdp), ("ddp", nn.parallel.DistributedDataParallel)):
                 ends[kind, name, case] = summary(*train(dtype, options, wrap, rows, poison_of(case)))
+    for placement in (Replicate(), Shard(0), Shard(1)):
+        p = step_given(lambda x, placement=placement: distribute_tensor(x, mesh, [placement]))
+        ends["given", str(placement)] = p.full_tensor().detach()
     if rank == 0:
         torch.save(ends, results)
     dist.destroy_process_group()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from sharded_run import CASES, DTYPES, poison_of, summary, train
+from sharded_run import CASES, DTYPES, poison_of, step_given, summary, train
 
 pytestmark = pytest.mark.skipif(
     not (torch.distributed.is_available() and torch.distributed.is_gloo_available()),
@@ -45,6 +45,12 @@ def test_two_processes_walk_the_way_of_one(ends, kind, dtype, case):
     assert torch.isfinite(vector).all()
     assert (theirs - vector).abs().max() <= tolerance * vector.abs().max()
     assert their_record == pytest.approx(record, rel=1e3 * tolerance)
+
+
+@pytest.mark.parametrize("placement", ["R", "S(0)", "S(1)"])
+def test_only_what_is_cut_is_summed_over_the_processes(ends, placement):
+    """A replica's norm counts once, however many hold it."""
+    torch.testing.assert_close(ends["given", placement], step_given().detach(), rtol=1e-13, atol=1e-13)
 
 
 def test_the_ways_differ_where_the_norm_does(ends):
