@@ -21,16 +21,27 @@ from sofim_lab.curvature.operators import (
 )
 from sofim_lab.curvature.per_sample import per_sample_gradients
 from sofim_lab.curvature.regularized import RegularizedFIM, sherman_morrison
+from sofim_lab.curvature.spectrum import (
+    Eigenpairs,
+    SpectralDensity,
+    TraceEstimate,
+    spectral_density,
+    top_eigenpairs,
+    trace,
+)
 from sofim_lab.curvature.woodbury import LowRankFIM
 
 __all__ = [
     "CancellationRow",
     "CurvatureOperator",
     "DerivationLine",
+    "Eigenpairs",
     "Likelihood",
     "LowRankFIM",
     "RegularizedFIM",
     "SolveTime",
+    "SpectralDensity",
+    "TraceEstimate",
     "cancellation_table",
     "check_dense_size",
     "collapsed_direction",
@@ -48,5 +59,8 @@ __all__ = [
     "per_sample_gradients",
     "sherman_morrison",
     "solve_times",
+    "spectral_density",
     "textbook_direction",
+    "top_eigenpairs",
+    "trace",
 ]

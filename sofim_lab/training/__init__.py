@@ -1,19 +1,29 @@
 """Training one model, and racing several optimizers on it."""
 
+from sofim_lab.training.basins import Basins, basins, pure_newton
 from sofim_lab.training.bound import step_bound
 from sofim_lab.training.closures import LossFunction, make_closure
-from sofim_lab.training.race import OptimizerFactory, race
+from sofim_lab.training.descend import Descent, descend, descend_on
+from sofim_lab.training.race import OptimizerFactory, Watch, race
 from sofim_lab.training.result import EpochRecord, RaceResult, StepRecord, TrainingResult
-from sofim_lab.training.train import train
+from sofim_lab.training.train import Callback, train
 
 __all__ = [
+    "Basins",
+    "Callback",
+    "Descent",
     "EpochRecord",
     "LossFunction",
     "OptimizerFactory",
     "RaceResult",
     "StepRecord",
     "TrainingResult",
+    "Watch",
+    "basins",
+    "descend",
+    "descend_on",
     "make_closure",
+    "pure_newton",
     "race",
     "step_bound",
     "train",

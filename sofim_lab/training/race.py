@@ -12,9 +12,10 @@ from sofim_lab.problems import Digits
 from sofim_lab.training.closures import LossFunction
 from sofim_lab.training.progress import show_progress
 from sofim_lab.training.result import RaceResult
-from sofim_lab.training.train import train
+from sofim_lab.training.train import Callback, train
 
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
+Watch = Callable[[str, int, nn.Module], Callback | None]
 
 
 def race(
@@ -26,6 +27,7 @@ def race(
     batch_size: int = 64,
     seeds: Sequence[int] = (0,),
     loss_fn: LossFunction = nn.functional.cross_entropy,
+    watch: Watch | None = None,
     progress: bool | None = None,
 ) -> RaceResult:
     """Train one model with each optimizer: for a seed all start from the same weights and see the same batches.
@@ -39,6 +41,8 @@ def race(
         batch_size: Images a step.
         seeds: One run of every optimizer for each.
         loss_fn: Mean loss of logits and labels.
+        watch: Is called with name, seed and model before each run, and returns that run's `callback` (see `train`) or
+            None; e.g. `sofim_lab.landscape.RacePaths()`.
         progress: Show a bar over the runs; None shows it except while a lesson's report is written.
 
     Returns:
@@ -77,6 +81,7 @@ def race(
     runs = []
     for name, make, seed in tqdm(field, desc="race", unit="run", disable=not show_progress(progress), leave=False):
         start = model(seed)
+        callback = None if watch is None else watch(name, seed, start)
         runs.append(
             train(
                 start,
@@ -87,6 +92,7 @@ def race(
                 seed=seed,
                 loss_fn=loss_fn,
                 name=name,
+                callback=callback,
                 progress=False,  # one bar, over the runs
             )
         )

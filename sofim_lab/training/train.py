@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -17,6 +17,8 @@ from sofim_lab.training.closures import LossFunction, make_closure
 from sofim_lab.training.progress import show_progress
 from sofim_lab.training.result import EpochRecord, StepRecord, TrainingResult
 
+Callback = Callable[[StepRecord], object]
+
 
 def train(
     model: nn.Module,
@@ -28,6 +30,7 @@ def train(
     seed: int = 0,
     loss_fn: LossFunction = nn.functional.cross_entropy,
     name: str | None = None,
+    callback: Callback | None = None,
     progress: bool | None = None,
 ) -> TrainingResult:
     """Train a classifier in place and keep what happened.
@@ -47,6 +50,8 @@ def train(
         seed: Seed of the order of the images, and of random numbers that model and optimizer draw.
         loss_fn: Mean loss of logits and labels, a scalar.
         name: Name of the run; by default the optimizer's class name.
+        callback: Is shown each step after it was taken, e.g. `PathRecorder(model).record`. What it returns is ignored,
+            what it raises ends the run, and its time does not count.
         progress: Show a bar; None shows it except while a lesson's report is written.
 
     Returns:
@@ -76,14 +81,18 @@ def train(
         for epoch in range(1, epochs + 1):
             if diverged_at is not None:
                 break
-            started = time.perf_counter()
+            started, watched = time.perf_counter(), 0.0
             for images, labels in _batches(data.train, batch_size, order):
                 loss, length = _step(model, optimizer, loss_fn, images, labels)
                 steps.append(StepRecord(len(steps) + 1, epoch, loss, length))
                 if not math.isfinite(loss):
                     diverged_at = len(steps)
                     break
-            seconds += time.perf_counter() - started
+                if callback is not None:
+                    paused = time.perf_counter()
+                    callback(steps[-1])
+                    watched += time.perf_counter() - paused
+            seconds += time.perf_counter() - started - watched
             if diverged_at is None:
                 history.append(_evaluate(model, data, loss_fn, epoch, seconds))
                 diverged_at = None if _finite(history[-1]) else len(steps)

@@ -1,0 +1,122 @@
+"""Lanczos with full reorthogonalisation: what the top of a spectrum and its density are both read from."""
+
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+_BREAKDOWN = 100  # a remainder below this many roundings of the product is nothing but rounding
+
+
+class Symmetric(Protocol):
+    """A symmetric matrix that multiplies vectors: a `CurvatureOperator`, or a dense tensor."""
+
+    @property
+    def shape(self) -> torch.Size: ...
+
+    @property
+    def dtype(self) -> torch.dtype: ...
+
+    @property
+    def device(self) -> torch.device: ...
+
+    def __matmul__(self, v: Tensor, /) -> Tensor: ...
+
+
+class Lanczos:
+    """An orthonormal basis V, its products AV and H = VᵀAV; the next vector is what Av leaves outside the span of V.
+
+    For the first start vector H is tridiagonal. It is kept whole, so that a second start vector may join the basis:
+    Krylov spaces never meet the second eigenvector of a repeated eigenvalue.
+    """
+
+    def __init__(self, A: Symmetric, start: Tensor) -> None:
+        self.A, self.d, self.size = A, A.shape[0], 0
+        self._V, self._AV = (torch.empty(0, self.d, dtype=A.dtype, device=A.device) for _ in range(2))
+        self._H = torch.zeros(0, 0, dtype=torch.float64)
+        self._next: Tensor | None = start / norm(start)
+
+    @property
+    def H(self) -> Tensor:
+        """VᵀAV, float64 on the CPU, shape (m, m)."""
+        return self._H[: self.size, : self.size]
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether AV lies in the span of V, so that H is exact for the start vectors."""
+        return self._next is None
+
+    def extend(self) -> None:
+        """One product more: H gains a row and a column."""
+        v, m = self._next, self.size
+        if v is None:
+            raise RuntimeError("the space is exhausted: restart with another vector")
+        w = self.A @ v
+        if m == len(self._V):
+            self._grow()
+        self._V[m], self._AV[m], self.size = v, w, m + 1
+        rest, inside = self._remove(w)
+        self._H[m, : m + 1] = self._H[: m + 1, m] = inside.to("cpu", torch.float64)
+        left, whole = norm(rest), norm(w)
+        if not torch.isfinite(whole):
+            raise FloatingPointError(f"product {m + 1} with the matrix is not finite: the loss or its derivatives are")
+        spent = m + 1 == self.d or left <= _BREAKDOWN * torch.finfo(w.dtype).eps * whole
+        self._next = None if spent else rest / left
+
+    def restart(self, start: Tensor) -> None:
+        """Go on with what a new start vector has outside the span of V."""
+        rest, _ = self._remove(start / norm(start))
+        self._next = None if self.size == self.d else rest / norm(rest)
+
+    def ritz(self, values: Tensor, combinations: Tensor) -> tuple[Tensor, Tensor]:
+        """Ritz vectors V s and their true residuals A V s − θ V s, both (d, k)."""
+        s = combinations.to(self._V)
+        vectors = self._V[: self.size].mT @ s
+        return vectors, self._AV[: self.size].mT @ s - vectors * values.to(self._V)
+
+    def _remove(self, w: Tensor) -> tuple[Tensor, Tensor]:
+        """Split w into what is outside the span of V and coefficients inside; twice is enough (Kahan, Parlett)."""
+        V = self._V[: self.size]
+        first = V @ w
+        rest = w - first @ V
+        second = V @ rest
+        return rest - second @ V, first + second
+
+    def _grow(self) -> None:
+        """Room for half as many vectors again, 32 at least."""
+        extra = max(32, self.size // 2)
+        self._V, self._AV = (torch.cat([kept, kept.new_empty(extra, self.d)]) for kept in (self._V, self._AV))
+        self._H = torch.nn.functional.pad(self._H, (0, extra, 0, extra))
+
+
+def norm(x: Tensor) -> Tensor:
+    """Euclidean length along the first dimension: a sum in a tree, which does not drift in float32."""
+    return x.square().sum(0).sqrt()
+
+
+def draw(A: Symmetric, generator: torch.Generator) -> Tensor:
+    """A standard normal vector, drawn on the CPU: the same for every device."""
+    return torch.randn(A.shape[0], generator=generator, dtype=torch.float64).to(A.device, A.dtype)
+
+
+def check_symmetric(A: Symmetric) -> None:
+    """Raise unless A is a square matrix of real floating-point numbers; a dense one has to be symmetric."""
+    name = type(A).__name__
+    if any(not hasattr(A, part) for part in ("shape", "dtype", "device", "__matmul__")):
+        raise TypeError(f"A must be a matrix that multiplies tensors, e.g. hessian_operator(...), got {name}")
+    if len(A.shape) != 2 or A.shape[0] != A.shape[1] or A.shape[0] == 0:
+        raise ValueError(f"A must be a square matrix, got the shape {tuple(A.shape)}")
+    if not A.dtype.is_floating_point:
+        raise ValueError(f"A must be real floating point, got {A.dtype}: convert it, e.g. A.double()")
+    if isinstance(A, Tensor):
+        if not bool(torch.isfinite(A).all()):
+            raise ValueError("A must be finite, it holds inf or nan: clean it first")
+        if not torch.allclose(A, A.mT, rtol=0, atol=1e3 * torch.finfo(A.dtype).eps * float(A.abs().max())):
+            raise ValueError("A must be symmetric: use (A + A.mT) / 2")
+
+
+def check_count(name: str, value: int, least: int, most: int | None, why: str) -> None:
+    """Raise unless least ≤ value ≤ most."""
+    if value < least or (most is not None and value > most):
+        span = f"{least} or more" if most is None else f"from {least} to {most}"
+        raise ValueError(f"{name}={value} must be {span}" + f": {why}" * bool(why))

@@ -1,0 +1,50 @@
+"""How long a step is for a given size of the averaged gradient: SOFIM and its kin."""
+
+import math
+
+import torch
+from torch import Tensor
+
+
+def step_lengths(norms: Tensor, lr: float, rho: float) -> dict[str, Tensor]:
+    """Lengths of the steps along m of four methods, as functions of n = ‖m‖.
+
+    SOFIM takes η n/(ρ + n²). The others get what makes them its relatives: the rate c = η/ρ that SOFIM has for small
+    n, and the longest step b = η/(2√ρ) that it has at all.
+
+        constant rate    c n
+        clipped          min(c n, b)
+        normalised       b
+        SOFIM            η n / (ρ + n²)
+
+    Args:
+        norms: ‖m‖ ≥ 0, any shape.
+        lr: η > 0.
+        rho: ρ > 0.
+
+    Returns:
+        Name to lengths, each of the shape of `norms`.
+
+    Raises:
+        ValueError: lr or rho is not positive and finite.
+
+    Example:
+        >>> lengths = step_lengths(torch.tensor([1.0, 2.0, 100.0]), lr=4.0, rho=4.0)
+        >>> lengths["SOFIM"], lengths["clipped"]
+        (tensor([0.8000, 1.0000, 0.0400]), tensor([1., 1., 1.]))
+
+    References:
+        Clipping: Pascanu, Mikolov, Bengio, 2013, arXiv 1211.5063. Normalised momentum: Cutkosky, Mehta, 2020,
+        arXiv 2002.03305. SOFIM: 2024, arXiv 2403.02833.
+    """
+    for name, value in (("lr", lr), ("rho", rho)):
+        if not (value > 0 and math.isfinite(value)):
+            raise ValueError(f"{name}={value!r} must be positive and finite")
+    longest = lr / (2 * math.sqrt(rho))
+    constant = lr / rho * norms
+    return {
+        "constant rate": constant,
+        "clipped": constant.clamp(max=longest),
+        "normalised": torch.full_like(constant, longest),
+        "SOFIM": lr * norms / (rho + norms**2),
+    }

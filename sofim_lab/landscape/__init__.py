@@ -1,0 +1,48 @@
+"""Loss landscapes: directions, slices, paths and barriers in the space of a model's parameters."""
+
+from sofim_lab.landscape.barrier import Barrier, barrier
+from sofim_lab.landscape.directions import (
+    Directions,
+    difference_directions,
+    gradient_direction,
+    moment_direction,
+    orthogonalise,
+    random_directions,
+)
+from sofim_lab.landscape.directions_from import eigen_directions, principal_directions
+from sofim_lab.landscape.normalisation import normalise
+from sofim_lab.landscape.path import CommonPlane, Path, ProjectedPath, common_plane, project
+from sofim_lab.landscape.recorder import PathRecorder, RacePaths
+from sofim_lab.landscape.result import Slice
+from sofim_lab.landscape.sharpness import Sharpness, sharpness
+from sofim_lab.landscape.slices import refine, slice_1d, slice_2d
+from sofim_lab.landscape.tree import Tree, parameters
+
+__all__ = [
+    "Barrier",
+    "CommonPlane",
+    "Directions",
+    "Path",
+    "PathRecorder",
+    "ProjectedPath",
+    "RacePaths",
+    "Sharpness",
+    "Slice",
+    "Tree",
+    "barrier",
+    "common_plane",
+    "difference_directions",
+    "eigen_directions",
+    "gradient_direction",
+    "moment_direction",
+    "normalise",
+    "orthogonalise",
+    "parameters",
+    "principal_directions",
+    "project",
+    "random_directions",
+    "refine",
+    "sharpness",
+    "slice_1d",
+    "slice_2d",
+]
