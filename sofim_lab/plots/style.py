@@ -117,10 +117,10 @@ def power_of_ten(exponent: int) -> str:
     return "10" + str(exponent).translate(_SUPERSCRIPTS)
 
 
-def few_ticks(*axes: Axis) -> None:
+def few_ticks(*axes: Axis, prune: str | None = None) -> None:
     """Four or five round ticks on each axis: a label costs a widget a millisecond, and a plane needs no more."""
     for axis in axes:
-        axis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+        axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10], prune=prune))
 
 
 def new_axes(
