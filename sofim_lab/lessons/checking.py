@@ -81,7 +81,8 @@ def judge(exercise: Exercise, fn: Callable[..., Any], seed: int = 0) -> Verdict:
     if all(error <= exercise.rtol for error in errors):
         return Verdict(True, f"Right on all {_CASES} random cases.")
     worst = max(range(_CASES), key=lambda place: errors[place] if math.isfinite(errors[place]) else math.inf)
-    table = tuple(zip(targets[worst].tolist()[:_SHOWN], answers[worst].tolist()[:_SHOWN], strict=True))
+    shown = (side[worst].reshape(-1)[:_SHOWN].tolist() for side in (targets, answers))  # a scalar is one entry
+    table = tuple(zip(*shown, strict=True))
     wrong = sum(not error <= exercise.rtol for error in errors)
     message = (
         f"Wrong on {wrong} of {_CASES} random cases; the largest relative error is {errors[worst]:.2g}, "

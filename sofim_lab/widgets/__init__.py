@@ -1,7 +1,33 @@
 """Explorers for the lessons: pure state → compute → render chains behind ipywidgets."""
 
 from sofim_lab.widgets.explorer import Explorer, Goal
+from sofim_lab.widgets.fisher_matrices import drawn_labels_explorer, four_matrices_explorer
+from sofim_lab.widgets.natural_gradient import (
+    bernoulli_pair_explorer,
+    gaussian_pair_explorer,
+    reparametrisation_explorer,
+)
+from sofim_lab.widgets.newton import quadratic_explorer, surface_explorer
 from sofim_lab.widgets.race import race_explorer
+from sofim_lab.widgets.regularized_fim import dial_explorer, proxy_explorer
 from sofim_lab.widgets.sherman_morrison import derivation_explorer, spectrum_explorer
+from sofim_lab.widgets.sofim import sofim_digits_explorer, sofim_path_explorer
 
-__all__ = ["Explorer", "Goal", "derivation_explorer", "race_explorer", "spectrum_explorer"]
+__all__ = [
+    "Explorer",
+    "Goal",
+    "bernoulli_pair_explorer",
+    "derivation_explorer",
+    "dial_explorer",
+    "drawn_labels_explorer",
+    "four_matrices_explorer",
+    "gaussian_pair_explorer",
+    "proxy_explorer",
+    "quadratic_explorer",
+    "race_explorer",
+    "reparametrisation_explorer",
+    "sofim_digits_explorer",
+    "sofim_path_explorer",
+    "spectrum_explorer",
+    "surface_explorer",
+]
