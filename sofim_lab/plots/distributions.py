@@ -172,8 +172,7 @@ def plot_orders(
     """
     ax = ax or new_axes()[0]
     for index, (name, (errors, order)) in enumerate(curves.items()):
-        label = f"{name}: order {order:.2f}" if order == order else f"{name}: rounding"
-        ax.plot(sizes, errors, label=label, **look(index).line())
+        ax.plot(sizes, errors, label=f"{name}: order {order:.2f}", **look(index).line())
     log_x(ax)
     log_y(ax)
     ax.set(xlabel=xlabel, ylabel="error")
