@@ -83,13 +83,13 @@ def evaluate(scene: Scene, a: np.ndarray, b: np.ndarray, wanted: np.ndarray, tic
     size = scene.cache_block
     for xs, ys in zip(x.split(size), y.split(size), strict=True):
         maps = _maps(scene, layer, name, xs)
-        current: list[Tensor] = []
-        with replaced(layer, lambda _, now=current: now[0]):
+        sums = torch.empty_like(maps[0])
+        with replaced(layer, lambda _, sums=sums: sums):
             for j in np.flatnonzero(wanted.any(1)):
                 row = maps[0] if len(maps) == 2 else torch.add(maps[0], maps[2], alpha=float(b[j]))
                 for i in np.flatnonzero(wanted[j]):
                     move(float(a[i]), float(b[j]))
-                    current[:] = [torch.add(row, maps[1], alpha=float(a[i]))]
+                    torch.add(row, maps[1], alpha=float(a[i]), out=sums)  # the rest may work in place on it
                     totals[:, j, i] += len(xs) * scene.judge(scene.twin(xs), ys)
                     tick(len(xs) / len(x))
     result = (totals / len(x)).cpu().numpy()

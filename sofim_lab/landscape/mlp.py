@@ -49,8 +49,10 @@ def applies(scene: Scene) -> bool:
     """Whether model, loss and data are of the kind that this file computes."""
     if scene.tensors is None or not scene.tensors[0].is_floating_point():
         return False
-    layers = read(scene)
-    return bool(layers) and batched_loss(scene.loss_fn, scene.tensors[1]) is not None
+    y = scene.tensors[1]
+    if scene.accuracy and y.is_floating_point():
+        return False  # the plain loop tells what is wrong
+    return bool(read(scene)) and batched_loss(scene.loss_fn, y) is not None
 
 
 def read(scene: Scene) -> list[Layer]:

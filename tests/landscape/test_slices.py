@@ -80,7 +80,8 @@ def test_any_grid_and_any_budget_agree(name, nx, ny, n, low, width, memory_bytes
     found = slice_2d(model, CE, batch, directions, **options, **OFF)
     loss, right = naive(model, CE, batch, directions, found.a, found.b)
     np.testing.assert_allclose(found.loss, loss, rtol=1e-9, atol=1e-10)
-    agree(found.accuracy, right)
+    if name != "ends in tanh":  # far away several of its outputs are 1: the largest is a matter of rounding
+        agree(found.accuracy, right)
 
 
 @pytest.mark.parametrize("extent", [0.01, 1.0, 10.0, 300.0])
