@@ -88,7 +88,10 @@ def _parser() -> argparse.ArgumentParser:
         command.set_defaults(module=module)
         return command
 
-    add("list", "listing", "Show the lessons and the questions they answer.")
+    listing = add("list", "listing", "Show the lessons and the questions they answer.")
+    listing.add_argument(
+        "--readme", action="store_true", help="write README.md, the map of the course, beside lessons.yml"
+    )
     _add_run(add("run", "run", "Execute lessons, judge them against their baselines, write a report."))
     compare = add("compare", "compare", "Judge an earlier run against the baselines again.")
     compare.add_argument("run", nargs="?", type=Path, default=options.OUTPUT, metavar="RUN", help="its report's folder")
