@@ -11,6 +11,7 @@ from sofim_lab.lessons.errors import LessonError
 from sofim_lab.lessons.judging.verdict import Verdict, judge_lesson
 from sofim_lab.lessons.manifest import Lesson, find_notebooks, load_manifest
 from sofim_lab.lessons.outcome import Outcome
+from sofim_lab.lessons.parameters import declared_parameters
 from sofim_lab.lessons.reporting.environment import describe_environment
 from sofim_lab.lessons.reporting.report import write_report
 from sofim_lab.lessons.reporting.runfile import LessonRun, Run
@@ -24,6 +25,9 @@ def command(arguments: argparse.Namespace) -> int:
     lessons = load_manifest(folder).select(arguments.lessons)
     if arguments.update_baselines and (arguments.parameters or arguments.solutions):
         raise LessonError("--update-baselines measures the lessons as they are: leave out -p and --solutions")
+    bare = [lesson.id for lesson in lessons if "SOLUTIONS" not in declared_parameters(lesson.path)]
+    if arguments.solutions and bare:
+        raise LessonError(f"{bare[0]} has no parameter SOLUTIONS (a student edition has none): leave out --solutions")
     by_id = {lesson.id: lesson for lesson in lessons}
     runs: dict[str, LessonRun] = {}
 

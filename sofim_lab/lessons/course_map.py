@@ -32,7 +32,8 @@ def overview(manifest: Manifest) -> str:
     """The table of all lessons that this page and the repository's README share."""
     rows = []
     for lesson in manifest:
-        links = " · ".join(f"[{name}]({link})" for name, link in online(read_notebook(lesson.path)["cells"]).items())
+        places = online(read_notebook(lesson.path)["cells"]) or {"open": lesson.path.name}
+        links = " · ".join(f"[{name}]({link})" for name, link in places.items())
         rows.append(f"| {name_of(lesson)} | {lesson.question} | {lesson.minutes} | {links} |")
     return "\n".join([HEAD, *rows])
 

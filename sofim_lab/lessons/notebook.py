@@ -6,6 +6,7 @@ from typing import Any
 
 from sofim_lab.lessons.errors import LessonError
 
+KEPT = {"tags", "jupyter"}  # of a cell's metadata; what else is there, a program has left behind
 ADDED_TAGS = {"injected-parameters", "papermill-error-cell-tag"}  # cells that papermill puts in
 
 Cell = dict[str, Any]
@@ -78,3 +79,18 @@ def without_outputs(notebook: dict[str, Any]) -> dict[str, Any]:
     empty = {"outputs": [], "execution_count": None}
     cells = [cell | empty if cell["cell_type"] == "code" else cell for cell in notebook["cells"]]
     return {**notebook, "cells": cells}
+
+
+def stripped(notebook: dict[str, Any]) -> dict[str, Any]:
+    """The notebook as it is committed: nothing that a run, a program or one machine has left in it."""
+    cells = [
+        cell | {"metadata": {key: value for key, value in cell["metadata"].items() if key in KEPT}}
+        for cell in without_outputs(notebook)["cells"]
+    ]
+    kernel = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+    return {**notebook, "cells": cells, "metadata": {"kernelspec": kernel, "language_info": {"name": "python"}}}
+
+
+def notebook_text(notebook: dict[str, Any]) -> str:
+    """The file's contents, laid out as Jupyter does."""
+    return json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
