@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from sofim_lab.lessons.diagnosis import copies, diagnosis, relative_error
 from sofim_lab.lessons.exercises import Exercise, find_exercise
 from sofim_lab.lessons.exercises.exercise import Case
 from sofim_lab.lessons.outcome import CHECK_MIME, Check
@@ -76,8 +78,8 @@ def judge(exercise: Exercise, fn: Callable[..., Any], seed: int = 0) -> Verdict:
         if verdict is not None:
             return verdict
         answers.append(answer)
-    targets = [exercise.reference(*_copies(case)) for case in cases]
-    errors = [_error(answer, target) for answer, target in zip(answers, targets, strict=True)]
+    targets = [exercise.reference(*copies(case)) for case in cases]
+    errors = [relative_error(answer, target) for answer, target in zip(answers, targets, strict=True)]
     if all(error <= exercise.rtol for error in errors):
         return Verdict(True, f"Right on all {_CASES} random cases.")
     worst = max(range(_CASES), key=lambda place: errors[place] if math.isfinite(errors[place]) else math.inf)
@@ -88,14 +90,17 @@ def judge(exercise: Exercise, fn: Callable[..., Any], seed: int = 0) -> Verdict:
         f"Wrong on {wrong} of {_CASES} random cases; the largest relative error is {errors[worst]:.2g}, "
         f"{exercise.rtol:.0e} is allowed. "
     )
-    return Verdict(False, message + _diagnosis(exercise, cases, answers, targets), table)
+    return Verdict(False, message + diagnosis(exercise, cases, answers, targets), table)
 
 
 def _call(
     exercise: Exercise, fn: Callable[..., Any], case: Case, number: int
 ) -> tuple[Verdict | None, torch.Tensor | None]:
     """One call of the learner's function: its answer as a float64 vector, or the verdict that ends the check."""
-    given = _copies(case)
+    if not callable(fn):
+        words = f"check() was given a {type(fn).__name__}: pass the function itself, without calling it."
+        return Verdict(False, words), None
+    given = copies(case)
     watch = _Watch()
     try:
         with watch:
@@ -113,23 +118,27 @@ def _call(
     for before, after in zip(case, given, strict=True):
         if isinstance(before, torch.Tensor) and not torch.equal(before, after):
             return Verdict(False, "Your function changes its arguments in place: work on new tensors instead."), None
-    target = exercise.reference(*_copies(case))
+    target = exercise.reference(*copies(case))
     try:
-        answer = torch.as_tensor(answer).detach().to(device="cpu", dtype=torch.float64)
+        answer = _tensor(answer).detach().cpu()
     except (TypeError, ValueError, RuntimeError):
         return Verdict(False, f"Your function returns a {type(answer).__name__}; a tensor is asked for."), None
+    if answer.is_complex():
+        words = "for symmetric matrices torch.linalg.eigh and eigvalsh stay real."
+        return Verdict(False, f"Your function returns complex numbers; real ones are asked for: {words}"), None
+    answer = answer.double()
     if answer.shape != target.shape:
         return Verdict(
             False, f"The answer has shape {tuple(answer.shape)}, it should have {tuple(target.shape)}."
         ), None
-    size = max(item.numel() for item in case if isinstance(item, torch.Tensor))
+    size = max((item.numel() for item in case if isinstance(item, torch.Tensor)), default=1)
     if exercise.widest is not None and watch.numel > max(exercise.widest * size, 1) and size > exercise.widest:
         return Verdict(
             False,
             f"For vectors of length {size} your function makes a tensor of {watch.numel} numbers. The point is to "
             f"do without the d×d matrix: only vectors of length d are needed.",
         ), None
-    bits = max(item.dtype.itemsize * 8 for item in case if isinstance(item, torch.Tensor))
+    bits = max((item.dtype.itemsize * 8 for item in case if isinstance(item, torch.Tensor)), default=64)
     if exercise.same_precision and watch.bits > bits:
         return Verdict(
             False,
@@ -137,6 +146,15 @@ def _call(
             f"find a form that needs no more digits than it is given.",
         ), None
     return None, answer
+
+
+def _tensor(answer: Any) -> torch.Tensor:
+    """An answer as a tensor: of a tensor, an array, a number or a list of such; Python's floats keep their digits."""
+    if isinstance(answer, torch.Tensor):
+        return answer
+    if isinstance(answer, list | tuple) and answer:
+        return torch.stack([_tensor(item) for item in answer])
+    return torch.as_tensor(np.asarray(answer))
 
 
 class _Watch(TorchDispatchMode):
@@ -152,37 +170,6 @@ class _Watch(TorchDispatchMode):
                 self.numel = max(self.numel, item.numel())
                 self.bits = max(self.bits, item.dtype.itemsize * 8 if item.dtype.is_floating_point else 0)
         return made
-
-
-def _diagnosis(exercise: Exercise, cases: list[Case], answers: list[torch.Tensor], targets: list[torch.Tensor]) -> str:
-    """The known mistake that gives this very answer on every case, if there is one."""
-    for mistake in exercise.mistakes:
-        wrong = [mistake.answer(*_copies(case)).double() for case in cases]
-        near = (_error(answer, other) <= 1e-6 for answer, other in zip(answers, wrong, strict=True))
-        if all(near):
-            return mistake.says
-    ratios = torch.cat([answer / target for answer, target in zip(answers, targets, strict=True)])
-    if torch.isfinite(ratios).all() and float(ratios.std() / ratios.mean().abs()) < 1e-5:
-        factor = float(ratios.mean())
-        if abs(factor - 1) < 1e-3:
-            return (
-                "The formula is right, but digits are lost: keep the dtype of the arguments, return a tensor, "
-                "and add nothing to the denominator."
-            )
-        return f"It is {factor:.4g} times the target throughout" + (
-            ": the sign is wrong." if abs(factor + 1) < 1e-6 else "."
-        )
-    return exercise.otherwise
-
-
-def _error(answer: torch.Tensor, target: torch.Tensor) -> float:
-    """‖answer − target‖ / ‖target‖; NaN stays NaN and is never within a tolerance."""
-    return float(torch.linalg.vector_norm(answer - target) / torch.linalg.vector_norm(target))
-
-
-def _copies(case: Case) -> Case:
-    """Arguments that may be spoiled."""
-    return tuple(item.clone() if isinstance(item, torch.Tensor) else item for item in case)
 
 
 def _page(id: str, word: str, verdict: Verdict, hints: tuple[str, ...]) -> str:

@@ -12,31 +12,42 @@ from sofim_lab.plots.style import few_ticks, log_x, log_y, look, new_axes, set_t
 from sofim_lab.training import TrainingResult, step_bound
 from sofim_lab.training.sofim_path import SofimPath
 
+_KIN = {"constant rate": look(3), "clipped": look(1), "normalised": look(2), "SOFIM": look(0)}
 
-def plot_kin(lr: float, rho: float, ax: Axes | None = None) -> Axes:
+
+def plot_kin(
+    lr: float, rho: float, ax: Axes | None = None, *, rules: Sequence[str] = tuple(_KIN), at: float | None = None
+) -> Axes:
     """Length of the step against ‖m‖ for constant rate, clipping, normalisation and SOFIM, matched to each other.
 
     Args:
         lr: η > 0.
         rho: ρ > 0.
         ax: Axes to draw into; new ones by default.
+        rules: Which of the four are drawn.
+        at: A ‖m‖ > 0 at which a dot is set on each curve.
 
     Returns:
         The axes, both scales logarithmic.
     """
     ax = ax or new_axes(width=7.2)[0]
-    norms = math.sqrt(rho) * torch.logspace(-2, 2, 121, dtype=torch.float64)
-    for (name, lengths), own in zip(
-        step_lengths(norms, lr, rho).items(), (look(3), look(1), look(2), look(0)), strict=True
-    ):
-        ax.plot(norms, lengths, color=own.color, linestyle=own.linestyle, linewidth=2.2, label=name)
+    norms = math.sqrt(rho) * torch.logspace(-4, 4, 241, dtype=torch.float64)
+    lengths = step_lengths(norms, lr, rho)
+    for name in rules:
+        own = _KIN[name]
+        ax.plot(norms, lengths[name], color=own.color, linestyle=own.linestyle, linewidth=2.2, label=name)
+        if at is not None:
+            here = float(step_lengths(torch.tensor(at, dtype=torch.float64), lr, rho)[name])
+            ax.plot([at], [here], color=own.color, marker=own.marker, markersize=9, linestyle="none")
     ax.axvline(math.sqrt(rho), color="0.4", linestyle=":", linewidth=1)
     ax.annotate(
         "‖m‖ = √ρ", (math.sqrt(rho), lr / math.sqrt(rho) * 0.02), (4, 0), textcoords="offset points", fontsize=9
     )
     log_x(ax)
     log_y(ax)
-    ax.set(xlabel="‖m‖", ylabel="length of the step", ylim=(0.01 * lr / math.sqrt(rho), 20 * lr / math.sqrt(rho)))
+    ax.set(xlabel="‖m‖", ylabel="length of the step")
+    ax.set(xlim=(0.01 * math.sqrt(rho), 100 * math.sqrt(rho)))
+    ax.set(ylim=(0.01 * lr / math.sqrt(rho), 20 * lr / math.sqrt(rho)))
     ax.legend(loc="upper left")
     return ax
 

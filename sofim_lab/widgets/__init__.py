@@ -8,6 +8,7 @@ from sofim_lab.widgets.natural_gradient import (
     reparametrisation_explorer,
 )
 from sofim_lab.widgets.newton import quadratic_explorer, surface_explorer
+from sofim_lab.widgets.one_step import one_step_explorer
 from sofim_lab.widgets.race import race_explorer
 from sofim_lab.widgets.regularized_fim import dial_explorer, proxy_explorer
 from sofim_lab.widgets.sherman_morrison import derivation_explorer, spectrum_explorer
@@ -22,6 +23,7 @@ __all__ = [
     "drawn_labels_explorer",
     "four_matrices_explorer",
     "gaussian_pair_explorer",
+    "one_step_explorer",
     "proxy_explorer",
     "quadratic_explorer",
     "race_explorer",

@@ -70,8 +70,3 @@ def test_each_mistake_in_the_split_is_named(says):
     verdict = judge(split, WRONG_SPLITS[says])
     assert verdict.solved is False
     assert says in verdict.message
-
-
-@pytest.mark.parametrize("exercise", [product, split], ids=lambda exercise: exercise.id)
-def test_there_are_three_hints(exercise):
-    assert len(exercise.hints) == 3

@@ -29,6 +29,14 @@ def test_the_kin_have_four_curves_and_the_words_their_lengths():
     assert "constant rate 10, clipped 0.5, normalised 0.5, SOFIM 0.099" in describe_kin(2.0, 4.0)
 
 
+def test_of_the_kin_some_may_be_drawn_with_a_dot_each():
+    ax = plot_kin(1.0, 0.5, rules=("constant rate", "SOFIM"), at=2.0)
+    curves = [line.get_label() for line in ax.get_lines() if not line.get_label().startswith("_")]
+    dots = [line.get_ydata()[0] for line in ax.get_lines() if len(line.get_xdata()) == 1]
+    assert curves == ["constant rate", "SOFIM"]
+    assert dots == [4.0, 2.0 / 4.5]
+
+
 def test_the_bound_is_drawn_where_there_is_one():
     settings = {"lr": 1.0, "beta": 0.9, "rho": 0.25, "steps": 12}
     bounded = plot_path_lengths(sofim_path("quadratic", (1.0, 1.0), **settings))

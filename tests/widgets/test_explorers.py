@@ -4,7 +4,15 @@ import ipywidgets as W
 import pytest
 
 from sofim_lab.plots import new_axes, picture
-from sofim_lab.widgets import Explorer, Goal, derivation_explorer, race_explorer, spectrum_explorer
+from sofim_lab.widgets import (
+    Explorer,
+    Goal,
+    derivation_explorer,
+    one_step_explorer,
+    race_explorer,
+    spectrum_explorer,
+)
+from sofim_lab.widgets.one_step import one_step_state
 from sofim_lab.widgets.sherman_morrison import derivation_state, spectrum_state
 
 
@@ -92,7 +100,7 @@ def test_a_page_without_a_kernel_keeps_the_first_picture():
     assert "data:image/png;base64," in bundle["text/html"]
 
 
-LIGHT = {"derivation": derivation_explorer, "spectrum": spectrum_explorer}
+LIGHT = {"derivation": derivation_explorer, "one step": one_step_explorer, "spectrum": spectrum_explorer}
 
 
 def ends(control):
@@ -129,6 +137,23 @@ def test_the_spectrum_goal_is_the_root_of_rho():
     explorer.set(rho=0.01, norm=0.1)
     assert explorer.reached
     assert "100 % of the longest possible" in explorer.picture.alt
+
+
+def test_half_of_the_step_of_momentum_is_where_the_squared_norm_is_rho():
+    explorer = one_step_explorer()
+    assert not explorer.reached
+    explorer.set(rho=0.01, norm=0.099)
+    assert not explorer.reached
+    explorer.set(norm=0.101)
+    assert explorer.reached
+    assert "With ρ = 0.01 and ‖m‖ = 0.1 SOFIM's step has the length 5" in explorer.picture.alt
+
+
+def test_the_two_lengths_of_one_step():
+    state = one_step_state(rho=0.5, norm=2.0)
+    assert state.sofim == pytest.approx(2.0 / 4.5)
+    assert state.constant == pytest.approx(4.0)
+    assert state.share == pytest.approx(0.5 / 4.5)
 
 
 def test_states_are_pure_functions_of_their_arguments():

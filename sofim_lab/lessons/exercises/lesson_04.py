@@ -118,6 +118,10 @@ EXERCISES = (
                 "This is SOFIM's direction, k = 1, whatever the rows are.",
             ),
             Mistake(
+                lambda rows, rho: rows.mT @ torch.linalg.solve(_inner(rows), _ones(rows)),
+                "ρ is missing: the small matrix is kρI + GGᵀ.",
+            ),
+            Mistake(
                 lambda rows, rho: rows.mean(0) / rho,
                 "This divides by ρ alone, as if F had no rows in it.",
             ),

@@ -93,6 +93,14 @@ EXERCISES = (
                 lambda m, r: m / r / (1 + torch.sqrt(m @ (m / r))),
                 "The sum Σ mᵢ²/rᵢ stands without a root in (5).",
             ),
+            Mistake(
+                lambda m, r: m / r / (m @ (m / r)),
+                "The 1 is missing in the denominator of (5): it is 1 + Σ mᵢ²/rᵢ.",
+            ),
+            Mistake(
+                lambda m, r: m * (m @ m) + r * m,
+                "This is F m, the product. F⁻¹m, the solution, is asked for.",
+            ),
         ),
         hints=(
             "Put A = diag(r), p = q = m into (5) and apply it to m. With s = Σ mᵢ²/rᵢ both terms contain m/r.",

@@ -24,14 +24,6 @@ def test_the_right_answers_are_solved():
     assert judge(FREE, saddle_free).solved is True
 
 
-@pytest.mark.parametrize("exercise", [BEST, FREE], ids=lambda exercise: exercise.id)
-def test_every_known_mistake_is_recognised_by_its_own_words(exercise):
-    for mistake in exercise.mistakes:
-        verdict = judge(exercise, mistake.answer)
-        assert verdict.solved is False
-        assert mistake.says in verdict.message
-
-
 def in_place(H, g, damping):
     answer = saddle_free(H, g, damping)
     H += 1
