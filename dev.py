@@ -4,7 +4,7 @@
 run   execute the lessons into build/report/index.html      (options go to `sofim-lab run`, see `run --help`)
 test  run the tests; `--all` adds the slow ones             (other options go to pytest)
 lab   open JupyterLab on the lessons
-lint  ruff on code and notebooks, and the import contracts
+lint  ruff on code and notebooks, the import contracts, and the spelling
 
 --cpu takes PyTorch's small CPU build when .venv is made (ordinary Linux would get the CUDA one).
 """
@@ -68,7 +68,12 @@ def commands(name: str, rest: list[str]) -> list[list[str]]:
         return [[tool("python"), "-m", "pytest", *([] if everything else ["-m", "not slow"]), *rest]]
     places = ["dev.py", "sofim_lab", "tests", "benchmarks", "docs", "notebooks"]
     ruff = [tool("python"), "-m", "ruff"]
-    return [[*ruff, "check", *places, *rest], [*ruff, "format", "--check", *places], [tool("lint-imports")]]
+    return [
+        [*ruff, "check", *places, *rest],
+        [*ruff, "format", "--check", *places],
+        [tool("lint-imports")],
+        [tool("codespell")],
+    ]
 
 
 def call(command: list[str]) -> int:

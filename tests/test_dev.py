@@ -180,11 +180,11 @@ def test_options_reach_the_command(machine, argv, tail):
 
 
 def test_lint_checks_everything_and_fails_if_any_part_fails(machine):
-    statuses = iter([0, 3, 0])
+    statuses = iter([0, 3, 0, 0])
     machine.dev.call = lambda command: machine.started.append(command) or next(statuses)
     assert machine.dev.main(["lint"]) == 3
-    assert [Path(command[-1]).stem for command in machine.started][-1] == "lint-imports"
-    assert len(machine.started) == 3
+    assert [Path(command[-1]).stem for command in machine.started][-2:] == ["lint-imports", "codespell"]
+    assert len(machine.started) == 4
 
 
 @pytest.mark.parametrize(("argv", "status"), [([], 2), (["tset"], 2), (["--cpu"], 2), (["--help"], 0), (["-h"], 0)])
