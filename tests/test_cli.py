@@ -299,6 +299,12 @@ def test_doctor_fails_where_something_needed_is_missing(tmp_path, monkeypatch, c
     assert len(failed) == 3
 
 
+def test_doctor_sees_that_the_disk_is_full(notebooks, monkeypatch, capsys):
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: types.SimpleNamespace(free=3e6))
+    assert main(["doctor"]) == 1
+    assert "3 MB are left at" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("version", "needed", "fits"),
     [

@@ -16,6 +16,7 @@ from sofim_lab.lessons.errors import LessonError
 from sofim_lab.lessons.files import write_atomically
 from sofim_lab.lessons.reporting.environment import installed_version
 
+NEEDED_MB = 100  # for a report of all lessons, with room to spare
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
 
 
@@ -172,8 +173,11 @@ def _output(folder: Path) -> Finding:
     try:
         write_atomically(folder / ".doctor", "")
         (folder / ".doctor").unlink()
+        free = shutil.disk_usage(folder).free / 1e6
         for place in made:
             place.rmdir()
     except OSError as error:
         return Finding("fail", "output", f"cannot write to {folder} ({error.strerror}); use run --output")
+    if free < NEEDED_MB:
+        return Finding("fail", "output", f"{free:.0f} MB are left at {folder}, a report wants {NEEDED_MB}: free some")
     return Finding("ok", "output", f"{folder} can be written")

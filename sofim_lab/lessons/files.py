@@ -31,6 +31,8 @@ def write_atomically(path: Path, text: str) -> None:
         with open(temporary, "x", encoding="utf-8", newline="\n") as file:
             file.write(text)
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:  # a full disk does not say which
+            error.filename = str(path)
         raise
