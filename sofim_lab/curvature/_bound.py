@@ -63,12 +63,12 @@ class Bound:
         with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):
             return functional_call(self.model, self.constants | chosen, (x,))
 
-    def chunks(self, bytes_per_sample: int, chunk_bytes: int) -> Iterator[tuple[Tensor, Tensor | None]]:
-        """The batch in pieces that fit the budget."""
+    def chunks(self, bytes_per_sample: int, chunk_bytes: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor | None]]:
+        """The batch, from a sample on, in pieces that fit the budget."""
         check_modules(self.model)  # an operator may live longer than the mode that it was made in
         size = samples_per_chunk(bytes_per_sample, chunk_bytes)
-        for start in range(0, self.n, size):
-            piece = slice(start, start + size)
+        for first in range(start, self.n, size):
+            piece = slice(first, first + size)
             yield self.x[piece], None if self.y is None else self.y[piece]
 
     def split(self, vectors: Tensor) -> tuple[Tensor, ...]:

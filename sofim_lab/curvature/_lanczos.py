@@ -35,6 +35,7 @@ class Lanczos:
         self._V, self._AV = (torch.empty(0, self.d, dtype=A.dtype, device=A.device) for _ in range(2))
         self._H = torch.zeros(0, 0, dtype=torch.float64)
         self._next: Tensor | None = start / norm(start)
+        self._link: float | None = 0.0  # what the last product left outside the span; None: the chain was broken
 
     @property
     def H(self) -> Tensor:
@@ -62,11 +63,17 @@ class Lanczos:
             raise FloatingPointError(f"product {m + 1} with the matrix is not finite: the loss or its derivatives are")
         spent = m + 1 == self.d or left <= _BREAKDOWN * torch.finfo(w.dtype).eps * whole
         self._next = None if spent else rest / left
+        self._link = None if self._link is None else float(left)
 
     def restart(self, start: Tensor) -> None:
         """Go on with what a new start vector has outside the span of V."""
         rest, _ = self._remove(start / norm(start))
         self._next = None if self.size == self.d else rest / norm(rest)
+        self._link = None
+
+    def estimates(self, combinations: Tensor) -> Tensor:
+        """‖AVs − θVs‖ of Ritz vectors without a pass over V, (k,): the last entry of s times the link; 0 if unknown."""
+        return (self._link or 0.0) * combinations[-1].abs()
 
     def ritz(self, values: Tensor, combinations: Tensor) -> tuple[Tensor, Tensor]:
         """Ritz vectors V s and their true residuals A V s − θ V s, both (d, k)."""

@@ -211,7 +211,7 @@ def hessian(
     bound = bind(model, loss_fn, x, y, params)
     matrix = _zeros(bound, max_d, "hessian_operator")
     width = _products.columns_at_once(bound, chunk_bytes)
-    for inputs, targets in bound.chunks(_products.graph_bytes(bound), chunk_bytes):
+    for inputs, targets in _products.pieces(bound, chunk_bytes):
         slopes = _products.gradient(bound, inputs, targets)
         first = 0
         for index, weight in enumerate(bound.weights):  # row by row, from the diagonal block of this tensor on

@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 
 CHUNK_BYTES = 2**27  # 128 MiB: large enough for fast products, small beside the 1–2 GB of a small machine
+KEEP_BYTES = 2**28  # 256 MiB: the graphs of a small convolutional network on 6,000 small images
 MAX_D = 5000
 _CONTAINER = Path("/sys/fs/cgroup")
 

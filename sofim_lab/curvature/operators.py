@@ -1,6 +1,6 @@
 """The four curvature matrices as products Av: no d×d numbers, a few gradients' cost for each vector."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from sofim_lab.curvature import _products
 from sofim_lab.curvature._bound import Bound, bind
 from sofim_lab.curvature._products import Linearise, Product
-from sofim_lab.curvature.memory import CHUNK_BYTES
+from sofim_lab.curvature.memory import CHUNK_BYTES, KEEP_BYTES
 
 
 class CurvatureOperator:
@@ -28,14 +28,14 @@ class CurvatureOperator:
         N. N. Schraudolph, 2002, "Fast curvature matrix-vector products for second-order gradient descent".
     """
 
-    def __init__(self, kind: str, bound: Bound, linearise: Linearise, chunk_bytes: int) -> None:
+    def __init__(self, kind: str, bound: Bound, linearise: Linearise, chunk_bytes: int, keep_bytes: int) -> None:
+        if keep_bytes < 0:
+            raise ValueError(f"keep_bytes={keep_bytes!r} must be at least 0: the default is {KEEP_BYTES}")
         self.kind = kind
         self.shape = torch.Size((bound.d, bound.d))
         self.dtype, self.device = bound.dtype, bound.device
         self._bound, self._linearise, self._chunk_bytes = bound, linearise, chunk_bytes
-        self._kept: list[Product] = []
-        if _products.fits_one_chunk(bound, chunk_bytes):
-            self._kept.extend(self._parts())
+        self._kept, self._covered = _products.keep(bound, linearise, chunk_bytes, int(keep_bytes))
 
     def __repr__(self) -> str:
         return f"CurvatureOperator({self.kind}, d={self.shape[0]}, {self.dtype}, {self.device})"
@@ -71,9 +71,11 @@ class CurvatureOperator:
 
     __matmul__ = matvec
 
-    def _parts(self) -> Iterable[Product]:
-        """The products of the chunks: kept graphs where the batch is one chunk, else made again, one at a time."""
-        return self._kept or _products.linearised(self._bound, self._linearise, self._chunk_bytes)
+    def _parts(self) -> Iterator[Product]:
+        """The products of all chunks: those with kept graphs, then the others made again, one at a time."""
+        yield from self._kept
+        if self._covered < self._bound.n:
+            yield from _products.linearised(self._bound, self._linearise, self._chunk_bytes, self._covered)
 
 
 def fisher_operator(
@@ -83,6 +85,7 @@ def fisher_operator(
     *,
     params: Iterable[Tensor] | None = None,
     chunk_bytes: int = CHUNK_BYTES,
+    keep_bytes: int = KEEP_BYTES,
 ) -> CurvatureOperator:
     r"""Products with the exact Fisher matrix, Fv = s Σ_i J_iᵀ (Λ_i (J_i v)), as `fisher` defines it.
 
@@ -93,8 +96,9 @@ def fisher_operator(
         loss_fn: `nn.CrossEntropyLoss` or `nn.MSELoss`: likelihood and reduction.
         x: Inputs, n samples in the first dimension.
         params: Parameters of the model to differentiate by; all trainable ones if None.
-        chunk_bytes: Where the graph of the batch takes less, about, it is kept; else each product makes it again,
-            chunk by chunk.
+        chunk_bytes: About what the work on one chunk of samples may take.
+        keep_bytes: About what the graphs of the chunks may hold together, as long as the operator lives; those that do
+            not fit are made again at each product.
 
     Returns:
         The operator, shape (d, d).
@@ -112,7 +116,7 @@ def fisher_operator(
         J. Martens, 2014, arXiv 1412.1193, §8 and §9.
     """
     bound = bind(model, loss_fn, x, None, params, needs_y=False)
-    return CurvatureOperator("fisher", bound, _products.fisher_part, chunk_bytes)
+    return CurvatureOperator("fisher", bound, _products.fisher_part, chunk_bytes, keep_bytes)
 
 
 def empirical_fisher_operator(
@@ -123,6 +127,7 @@ def empirical_fisher_operator(
     *,
     params: Iterable[Tensor] | None = None,
     chunk_bytes: int = CHUNK_BYTES,
+    keep_bytes: int = KEEP_BYTES,
 ) -> CurvatureOperator:
     r"""Products with the empirical FIM, s Σ_i g_i (g_iᵀ v), as `empirical_fisher` defines it.
 
@@ -134,8 +139,9 @@ def empirical_fisher_operator(
         x: Inputs, n samples in the first dimension.
         y: Class indices (n,), or targets (n, C) for `nn.MSELoss`.
         params: Parameters of the model to differentiate by; all trainable ones if None.
-        chunk_bytes: Where the graph of the batch takes less, about, it is kept; else each product makes it again,
-            chunk by chunk.
+        chunk_bytes: About what the work on one chunk of samples may take.
+        keep_bytes: About what the graphs of the chunks may hold together, as long as the operator lives; those that do
+            not fit are made again at each product.
 
     Returns:
         The operator, shape (d, d).
@@ -155,7 +161,7 @@ def empirical_fisher_operator(
         F. Kunstner, L. Balles and P. Hennig, 2019, arXiv 1905.12558, eq. 3.
     """
     bound = bind(model, loss_fn, x, y, params)
-    return CurvatureOperator("empirical_fisher", bound, _products.empirical_part, chunk_bytes)
+    return CurvatureOperator("empirical_fisher", bound, _products.empirical_part, chunk_bytes, keep_bytes)
 
 
 def ggn_operator(
@@ -166,6 +172,7 @@ def ggn_operator(
     *,
     params: Iterable[Tensor] | None = None,
     chunk_bytes: int = CHUNK_BYTES,
+    keep_bytes: int = KEEP_BYTES,
 ) -> CurvatureOperator:
     r"""Products with the generalized Gauss–Newton matrix, s Σ_i J_iᵀ (∇²_f ℓ_i (J_i v)), as `ggn` defines it.
 
@@ -177,8 +184,9 @@ def ggn_operator(
         x: Inputs, n samples in the first dimension.
         y: Class indices (n,), or targets (n, C) for `nn.MSELoss`.
         params: Parameters of the model to differentiate by; all trainable ones if None.
-        chunk_bytes: Where the graph of the batch takes less, about, it is kept; else each product makes it again,
-            chunk by chunk.
+        chunk_bytes: About what the work on one chunk of samples may take.
+        keep_bytes: About what the graphs of the chunks may hold together, as long as the operator lives; those that do
+            not fit are made again at each product.
 
     Returns:
         The operator, shape (d, d).
@@ -196,7 +204,7 @@ def ggn_operator(
         N. N. Schraudolph, 2002, "Fast curvature matrix-vector products for second-order gradient descent", §3.
     """
     bound = bind(model, loss_fn, x, y, params)
-    return CurvatureOperator("ggn", bound, _products.ggn_part, chunk_bytes)
+    return CurvatureOperator("ggn", bound, _products.ggn_part, chunk_bytes, keep_bytes)
 
 
 def hessian_operator(
@@ -207,6 +215,7 @@ def hessian_operator(
     *,
     params: Iterable[Tensor] | None = None,
     chunk_bytes: int = CHUNK_BYTES,
+    keep_bytes: int = KEEP_BYTES,
 ) -> CurvatureOperator:
     r"""Products with the Hessian of the loss, Hv = ∇(∇Lᵀ v), by differentiating a kept graph of the gradient.
 
@@ -216,8 +225,9 @@ def hessian_operator(
         x: Inputs, n samples in the first dimension.
         y: Class indices (n,), or targets (n, C) for `nn.MSELoss`.
         params: Parameters of the model to differentiate by; all trainable ones if None.
-        chunk_bytes: Where the graph of the batch takes less, about, it is kept; else each product makes it again,
-            chunk by chunk.
+        chunk_bytes: About what the work on one chunk of samples may take.
+        keep_bytes: About what the graphs of the chunks may hold together, as long as the operator lives; those that do
+            not fit are made again at each product.
 
     Returns:
         The operator, shape (d, d).
@@ -236,4 +246,4 @@ def hessian_operator(
         B. A. Pearlmutter, 1994, "Fast exact multiplication by the Hessian", Neural Computation 6(1).
     """
     bound = bind(model, loss_fn, x, y, params)
-    return CurvatureOperator("hessian", bound, _products.hessian_part, chunk_bytes)
+    return CurvatureOperator("hessian", bound, _products.hessian_part, chunk_bytes, keep_bytes)

@@ -73,6 +73,18 @@ def test_repeated_eigenvalues_are_all_found():
         assert found.values.tolist() == pytest.approx([7] * 5 + [3, 3, 1], abs=1e-4)
 
 
+def test_without_a_second_look_there_are_fewer_products_and_a_double_eigenvalue_is_found_once():
+    A = with_spectrum([7.0, 7.0, 5.0, *np.linspace(-1, 1, 77).tolist()])
+    once, twice = (top_eigenpairs(A, 2, confirm=confirm) for confirm in (False, True))
+    assert once.values.tolist() == pytest.approx([7, 5], abs=1e-4)
+    assert twice.values.tolist() == pytest.approx([7, 7], abs=1e-4)
+    distinct = with_spectrum(np.linspace(0, 1, 200) ** 3)
+    once, twice = (top_eigenpairs(distinct, 3, confirm=confirm) for confirm in (False, True))
+    torch.testing.assert_close(once.values, twice.values, rtol=0, atol=1e-5)
+    assert once.residuals.max() <= 1e-5 * once.values[0]
+    assert once.products < 0.8 * twice.products
+
+
 class Diagonal:
     """A diagonal matrix that is too large to be dense."""
 
