@@ -47,6 +47,7 @@ def plot_race(result: RaceResult, metric: str = "train_loss", ax: Axes | None = 
         raise ValueError(f"band={band!r} is unknown: choose one of {', '.join(_BANDS)}")
     ax = ax or new_axes()[0]
     names, looks = result.names, looks_of(result.names)
+    single = all(len(result[name]) == 1 for name in names)  # nothing to aggregate, which takes a widget 40 ms
     sns.lineplot(
         result.to_frame(),
         x="epoch",
@@ -54,8 +55,8 @@ def plot_race(result: RaceResult, metric: str = "train_loss", ax: Axes | None = 
         hue="name",
         hue_order=names,
         palette={name: own.color for name, own in zip(names, looks, strict=True)},
-        estimator="median",
-        errorbar=_BANDS[band],
+        estimator=None if single else "median",
+        errorbar=None if single else _BANDS[band],
         seed=0,
         ax=ax,
     )

@@ -1,13 +1,18 @@
 """What every explorer is: controls, a pure function from state to result, and one from result to picture."""
 
+import gc
 import html
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
 import ipywidgets as W
 
 from sofim_lab.plots import Picture
+from sofim_lab.widgets.layout import CLASS, STYLE, controls_in_columns
+from sofim_lab.widgets.playback import Playback
+from sofim_lab.widgets.values import refuse_out_of_range
 
 Result = TypeVar("Result")
 
@@ -20,18 +25,31 @@ class Goal(Generic[Result]):
     reached: Callable[[Result], bool]
 
 
+@lru_cache(maxsize=1)
+def _leave_the_libraries_out_of_garbage_collection() -> None:
+    """Once: a full pass over PyTorch, pandas and matplotlib would hold up every tenth picture by half a second."""
+    gc.collect()
+    gc.freeze()
+
+
 class Explorer(W.VBox, Generic[Result]):
-    """Controls above a picture that follows them.
+    """Controls above a picture that follows them, with its words below it.
 
     Moving a control runs `state → compute → render` once, synchronously. An error is shown in place of the picture
     and raised: a notebook run by papermill fails on it. Without a kernel (an exported page, Binder asleep) the first
-    picture stays, with its words.
+    picture stays, with its words. Every value can be dragged, stepped by the arrow keys and typed in.
+
+    Where `compute` takes longer than about 150 ms, give a `preview`: a cheaper function of the same state, with fewer
+    epochs or a coarser grid, whose picture is shown while the other is made. The controls of such an explorer should
+    have `continuous_update=False`.
 
     Attributes:
+        controls: Name to control.
         state: Name to value of every control.
         result: What `compute` made of it; None before the first picture and after an error.
         picture: The picture on show.
         reached: Whether the goal has been reached since the last reset.
+        playback: The buttons that move one control, or None.
     """
 
     _quiet = False  # while several controls move at once
@@ -43,6 +61,9 @@ class Explorer(W.VBox, Generic[Result]):
         render: Callable[[Result], Picture],
         *,
         goal: Goal[Result] | None = None,
+        preview: Callable[..., Result] | None = None,
+        play: str | None = None,
+        interval: int = 300,
     ) -> None:
         """Show the state as it is.
 
@@ -51,24 +72,36 @@ class Explorer(W.VBox, Generic[Result]):
             compute: Pure function of the controls' values, by keyword.
             render: Pure function from its result to a picture.
             goal: What is to be reached; its state stands below the picture.
+            preview: Pure function like `compute`, but quick; its result says nothing about the goal.
+            play: Name of the control that buttons move step by step, or by themselves.
+            interval: Milliseconds from one picture to the next while playing.
 
         Raises:
+            ValueError: `play` names no control.
             Exception: Whatever `compute` or `render` raise for the first state.
         """
         self.controls = dict(controls)
+        self._refuse_unknown([] if play is None else [play])
         self.result: Result | None = None
         self.reached = False
-        self._compute, self._render, self._goal = compute, render, goal
+        self._compute, self._render, self._goal, self._preview = compute, render, goal, preview
         self._start = self.state
-        self._view, self._status = W.HTML(), W.HTML()
-        reset = W.Button(description="Reset", icon="undo", layout=W.Layout(width="7em"))
+        self._note, self._view, self._status = W.HTML(), W.HTML(), W.HTML()
+        self._say("")
+        bar = controls_in_columns(self.controls.values(), self._say)
+        self.playback = None if play is None else Playback(self.controls[play], interval=interval)
+        reset = W.Button(description="Reset", icon="undo", tooltip="back to the first state")
+        reset.layout.width = "6.5em"
         reset.on_click(lambda _: self.reset())
-        self._refresh()
+        self._show(self._compute)
+        _leave_the_libraries_out_of_garbage_collection()
         self._first = self.picture
         for control in self.controls.values():
             control.observe(self._moved, names="value")
-        bar = W.HBox([*self.controls.values(), reset], layout=W.Layout(flex_flow="row wrap"))
-        super().__init__([bar, self._view, self._status])
+        buttons = W.HBox([*([self.playback] if self.playback else []), reset], layout=W.Layout(flex_flow="row wrap"))
+        super().__init__([W.HTML(STYLE, layout=W.Layout(display="none")), bar, buttons, self._note, self._view,
+                          self._status])  # fmt: skip
+        self.add_class(CLASS)
 
     @property
     def state(self) -> dict[str, Any]:
@@ -85,10 +118,9 @@ class Explorer(W.VBox, Generic[Result]):
             ValueError: There is no such control, or the value is out of its range.
             Exception: Whatever `compute` or `render` raise for the new state.
         """
-        for name in values:
-            if name not in self.controls:
-                raise ValueError(f"there is no control {name!r}: this explorer has {', '.join(self.controls)}")
-        self._refuse_out_of_range(values)
+        self._refuse_unknown(values)
+        for name, value in values.items():
+            refuse_out_of_range(name, self.controls[name], value)
         self._quiet = True
         try:
             for name, value in values.items():
@@ -98,44 +130,54 @@ class Explorer(W.VBox, Generic[Result]):
         self._refresh()
 
     def reset(self) -> None:
-        """Back to the first state, the goal open again."""
+        """Back to the first state, the goal open again, nothing playing."""
         self.reached = False
+        self._pause()
         self.set(**self._start)
 
-    def _refuse_out_of_range(self, values: Mapping[str, Any]) -> None:
-        """A slider would clamp such a value without a word."""
-        for name, value in values.items():
-            control = self.controls[name]
-            if isinstance(control, W.FloatLogSlider):
-                low, high = control.base**control.min, control.base**control.max
-            elif hasattr(control, "min") and hasattr(control, "max"):
-                low, high = control.min, control.max
-            else:
-                continue
-            if not low <= value <= high:
-                raise ValueError(f"{name}={value!r} must lie in [{low:g}, {high:g}]")
+    def _refuse_unknown(self, names: Any) -> None:
+        """ValueError for a name that no control has."""
+        for name in names:
+            if name not in self.controls:
+                raise ValueError(f"there is no control {name!r}: this explorer has {', '.join(self.controls)}")
 
     def _moved(self, _: object) -> None:
         if not self._quiet:
             self._refresh()
 
     def _refresh(self) -> None:
-        """State → compute → render, once; an error is shown, and raised."""
+        """The coarse picture where there is one, then the picture; an error is shown, and raised."""
+        self.result = None
         try:
-            self.result = None
-            result = self._compute(**self.state)
-            self.picture = self._render(result)
-            self.result = result
-            self.reached = self.reached or (self._goal is not None and self._goal.reached(result))
+            if self._preview is not None:
+                self._show(self._preview, coarse=True)
+            self._show(self._compute)
         except Exception as error:
+            self._pause()
             words = html.escape(f"{type(error).__name__}: {error}")
-            self._view.value = (
-                f'<div role="alert" style="border:2px solid #D55E00;padding:0.5em;max-width:50em">'
-                f"<b>This setting could not be shown.</b> {words}</div>"
-            )
+            self._view.value = _alert(f"<b>This setting could not be shown.</b> {words}")
             raise
-        self._view.value = self.picture.html()
+
+    def _show(self, compute: Callable[..., Result], coarse: bool = False) -> None:
+        """State → compute → render, once."""
+        result = compute(**self.state)
+        picture = self._render(result)
+        if coarse:
+            self._view.value = replace(picture, alt=f"Preview, the whole follows. {picture.alt}").html()
+            return
+        self.result, self.picture = result, picture
+        self.reached = self.reached or (self._goal is not None and self._goal.reached(result))
+        self._view.value = picture.html()
         self._status.value = self._goal_html(self.reached)
+
+    def _pause(self) -> None:
+        if self.playback is not None:
+            self.playback.pause()
+
+    def _say(self, words: str) -> None:
+        """A message below the controls, or none."""
+        self._note.value = _alert(html.escape(words)) if words else ""
+        self._note.layout.display = "" if words else "none"
 
     def _goal_html(self, reached: bool) -> str:
         """The goal and whether it is reached, in words."""
@@ -152,3 +194,8 @@ class Explorer(W.VBox, Generic[Result]):
         note = "" if self._goal is None else f"<div><b>Goal:</b> {html.escape(self._goal.text)}</div>"
         note += "<div><i>The controls appear where a kernel runs, in JupyterLab.</i></div>"
         return data | {"text/html": self._first.html() + note, "text/plain": f"Explorer. {self._first.alt}"}
+
+
+def _alert(words: str) -> str:
+    """A framed message, read out at once by a screen reader."""
+    return f'<div role="alert" style="border:2px solid #D55E00;padding:0.5em;max-width:50em">{words}</div>'

@@ -115,6 +115,8 @@ def four_matrices_explorer() -> Explorer[MatricesState]:
         matrices_state,
         render_matrices,
         goal=Goal(f"bring the empirical FIM to within {100 * _WITHIN:g} % of F.", within),
+        play="step",
+        interval=800,
     )
 
 
@@ -219,6 +221,8 @@ def drawn_labels_explorer() -> Explorer[DrawnLabelsState]:
         drawn_labels_state,
         render_drawn_labels,
         goal=Goal(f"the smallest S for which the estimate is at most {100 * _CLOSE:g} % away from F.", enough),
+        play="draws",
+        interval=500,
     )
 
 

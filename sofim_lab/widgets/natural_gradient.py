@@ -12,6 +12,7 @@ from sofim_lab.plots.distributions import loss_levels, plot_fits, plot_kl_along,
 from sofim_lab.problems.distributions import Family, bernoulli, gaussian
 from sofim_lab.problems.parametrisations import GAUSSIAN, Method, descend, path_gap
 from sofim_lab.widgets.explorer import Explorer, Goal
+from sofim_lab.widgets.sliders import slider
 
 
 @dataclass(frozen=True)
@@ -86,12 +87,13 @@ def gaussian_pair_explorer() -> Explorer[PairState]:
     """Move σ₁, σ₂ and the distance of the means; see that equal distances of parameters are not equal changes."""
     return Explorer(
         {
-            "std": _slider("σ₁", 0.5, 0.2, 3.0, 0.05),
-            "other": _slider("σ₂", 0.8, 0.2, 3.0, 0.05),
-            "shift": _slider("μ₂ − μ₁", 0.6, -2.0, 2.0, 0.1),
+            "std": slider("σ₁", 0.5, 0.2, 3.0, 0.05),
+            "other": slider("σ₂", 0.8, 0.2, 3.0, 0.05),
+            "shift": slider("μ₂ − μ₁", 0.6, -2.0, 2.0, 0.1),
         },
         lambda std, other, shift: pair_state(gaussian, (0.0, std), (shift, other)),
         render_pair,
+        play="shift",
         goal=Goal(
             "a step of length ‖δ‖ ≥ 0.8 that hardly changes the distribution: KL ≤ 0.05 nats.",
             lambda state: state.distance >= 0.8 - 1e-9 and state.kl <= 0.05,
@@ -102,19 +104,16 @@ def gaussian_pair_explorer() -> Explorer[PairState]:
 def bernoulli_pair_explorer() -> Explorer[PairState]:
     """Move two probabilities; see where the quadratic approximation of KL holds and where it does not."""
     return Explorer(
-        {"p": _slider("p₁", 0.5, 0.01, 0.99, 0.01), "q": _slider("p₂", 0.7, 0.01, 0.99, 0.01)},
+        {"p": slider("p₁", 0.5, 0.01, 0.99, 0.01), "q": slider("p₂", 0.7, 0.01, 0.99, 0.01)},
         lambda p, q: pair_state(bernoulli, (p,), (q,)),
         render_pair,
+        play="q",
+        interval=150,
         goal=Goal(
             "a small change that the approximation gets wrong: KL ≤ 0.05 nats, and ½ δᵀFδ at least twice KL.",
             lambda state: 1e-9 < state.kl <= 0.05 and state.quadratic >= 2 * state.kl,
         ),
     )
-
-
-def _slider(name: str, value: float, low: float, high: float, step: float) -> W.FloatSlider:
-    """A slider whose number can be typed in, too."""
-    return W.FloatSlider(value=value, min=low, max=high, step=step, description=name, readout_format=".2f")
 
 
 START, TARGET = (-2.0, 2.0), (1.0, 0.7)
@@ -133,6 +132,7 @@ class FitState:
         lr: η.
         damping: λ of the natural gradient.
         steps: How many steps were asked for.
+        shown: How many are drawn.
     """
 
     names: tuple[str, str]
@@ -141,6 +141,7 @@ class FitState:
     lr: float
     damping: float
     steps: int
+    shown: int
 
 
 @lru_cache(maxsize=64)
@@ -156,7 +157,7 @@ def _levels() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     return loss_levels(torch.tensor(TARGET, dtype=torch.float64), WINDOW)
 
 
-def fit_state(first: str, second: str, lr: float, damping: float) -> FitState:
+def fit_state(first: str, second: str, lr: float, damping: float, time: float = TIME) -> FitState:
     """Both descents in both parametrisations, η · steps = 4.
 
     Args:
@@ -164,6 +165,7 @@ def fit_state(first: str, second: str, lr: float, damping: float) -> FitState:
         second: Another one.
         lr: η > 0.
         damping: λ ≥ 0 of the natural gradient.
+        time: The steps up to this value of η times their number are drawn.
 
     Returns:
         The state that `render_fit` draws.
@@ -172,7 +174,7 @@ def fit_state(first: str, second: str, lr: float, damping: float) -> FitState:
     settings = {"gradient": 0.0, "natural": damping}
     paths = {(m, name): _path(name, m, lr, own, steps) for m, own in settings.items() for name in (first, second)}
     gaps = {m: path_gap(gaussian, paths[m, first], paths[m, second], target) for m in settings}
-    return FitState((first, second), paths, gaps, lr, damping, steps)
+    return FitState((first, second), paths, gaps, lr, damping, steps, shown=min(steps, int(time / lr + 1e-9)))
 
 
 def render_fit(state: FitState) -> Picture:
@@ -180,18 +182,19 @@ def render_fit(state: FitState) -> Picture:
     axes = new_axes(2, width=9.6, height=3.7)
     target = torch.tensor(TARGET, dtype=torch.float64)
     for ax, method in zip(axes, ("gradient", "natural"), strict=True):
-        own = {name: state.paths[method, name] for name in state.names}
+        own = {name: state.paths[method, name][: state.shown + 1] for name in state.names}
         plot_fits(own, target, WINDOW, _levels(), ax)
         gap = state.gaps[method]
         set_title(
             ax, f"{method}: " + (f"paths apart by {_percent(gap)}" if math.isfinite(gap) else "a path ends early")
         )
     first, second = state.names
+    part = "" if state.shown == state.steps else f" Drawn: the first {state.shown} of these steps."
     return picture(
         axes[0],
         f"Fit of N(μ, σ²) to the star in {state.steps} steps of η = {state.lr:.2g}, in {first} and in {second}. "
         f"Gradient descent: {_fate(state, 'gradient')}. "
-        f"Natural gradient with λ = {state.damping:.2g}: {_fate(state, 'natural')}.",
+        f"Natural gradient with λ = {state.damping:.2g}: {_fate(state, 'natural')}.{part}",
     )
 
 
@@ -215,10 +218,11 @@ def reparametrisation_explorer() -> Explorer[FitState]:
         {
             "first": W.Dropdown(options=list(GAUSSIAN), value="(μ, σ)", description="one"),
             "second": W.Dropdown(options=list(GAUSSIAN), value="(μ, log σ)", description="other"),
-            "lr": _slider("η", 0.5, 0.1, 1.0, 0.05),
+            "lr": slider("η", 0.5, 0.1, 1.0, 0.05),
             "damping": W.SelectionSlider(
                 options=[0.0, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0], value=0.1, description="λ"
             ),
+            "time": slider("η · steps", TIME, 0.0, TIME, 0.25),
         },
         fit_state,
         render_fit,
@@ -227,6 +231,7 @@ def reparametrisation_explorer() -> Explorer[FitState]:
             "paths agree to 1 % of the way.",
             lambda state: state.gaps["natural"] <= 0.01 and _differ_curvedly(state.names),
         ),
+        play="time",
     )
 
 

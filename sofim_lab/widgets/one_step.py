@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 
-import ipywidgets as W
 import torch
 
 from sofim_lab.curvature.step_lengths import step_lengths
 from sofim_lab.plots import Picture, new_axes, picture, set_title
 from sofim_lab.plots.sofim import plot_kin
 from sofim_lab.widgets.explorer import Explorer, Goal
+from sofim_lab.widgets.sliders import log_slider
 
 _LR = 1.0
 _RANGE = (1e-3, 1e2)  # of ρ and of ‖m‖, and the axes of the picture
@@ -59,16 +59,14 @@ def render_one_step(state: OneStepState) -> Picture:
 
 def one_step_explorer() -> Explorer[OneStepState]:
     """Move ρ and ‖m‖; see where SOFIM's step is that of momentum, and where it is shorter."""
-
-    def slider(value: float, name: str) -> W.FloatLogSlider:
-        return W.FloatLogSlider(value=value, min=-3, max=2, step=0.1, description=name, readout_format=".2g")
-
     return Explorer(
-        {"rho": slider(0.5, "ρ"), "norm": slider(0.1, "‖m‖")},
+        {"rho": log_slider("ρ", 0.5, -3, 2), "norm": log_slider("‖m‖", 0.1, -3, 2)},
         one_step_state,
         render_one_step,
         goal=Goal(
             "choose ρ and ‖m‖ so that SOFIM's step is at most half as long as that of momentum.",
             lambda state: state.share <= 0.5,
         ),
+        play="norm",
+        interval=200,
     )

@@ -1,6 +1,5 @@
 """Explorer of lesson 00: a race on digits in which the learner sets SOFIM's ρ and η."""
 
-import ipywidgets as W
 import torch
 from torch import nn
 
@@ -9,6 +8,7 @@ from sofim_lab.plots import Picture, describe_race, new_axes, picture, plot_race
 from sofim_lab.problems import load_digits, mlp
 from sofim_lab.training import OptimizerFactory, RaceResult, race
 from sofim_lab.widgets.explorer import Explorer, Goal
+from sofim_lab.widgets.sliders import log_slider
 
 
 def render_race(result: RaceResult) -> Picture:
@@ -58,14 +58,8 @@ def race_explorer(
         losses = result.summary()["train_loss"]
         return bool(losses["SOFIM"] == losses.min()) and not result["SOFIM"][0].diverged
 
-    # A race takes a few tenths of a second: run it when the slider is let go, not for every value it passes.
-    def slider(value: float, low: float, high: float, name: str) -> W.FloatLogSlider:
-        return W.FloatLogSlider(
-            value=value, min=low, max=high, step=0.1, description=name, readout_format=".2g", continuous_update=False
-        )
-
     return Explorer(
-        {"rho": slider(0.5, -3, 2, "ρ"), "lr": slider(0.1, -3, 2, "η")},
+        {"rho": log_slider("ρ", 0.5, -3, 2, late=True), "lr": log_slider("η", 0.1, -3, 2, late=True)},
         compute,
         render_race,
         goal=Goal("find ρ and η with which SOFIM ends with the lowest training loss of the three.", wins),

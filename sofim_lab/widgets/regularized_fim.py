@@ -11,6 +11,7 @@ from sofim_lab.curvature.proxy import ProxySpectrum
 from sofim_lab.plots import Picture, new_axes, picture, set_title
 from sofim_lab.plots.regularized_fim import plot_agreement, plot_coverage, plot_dial, plot_dial_spectrum
 from sofim_lab.widgets.explorer import Explorer, Goal
+from sofim_lab.widgets.sliders import log_slider
 
 NEAR = 0.99  # cosine from which two directions count as the same
 SMALL = 0.1  # the largest ρ with which the dial's goal can be reached
@@ -67,7 +68,7 @@ def dial_explorer(samples: Tensor) -> Explorer[DialState]:
     return Explorer(
         {
             "k": W.SelectionSlider(options=ks, value=1, description="k"),
-            "rho": _slider("ρ", 1.0, -4, 2),
+            "rho": log_slider("ρ", 1.0, -4, 2),
         },
         lambda k, rho: DialState(k, rho, dial(samples, rho)),
         render_dial,
@@ -76,6 +77,7 @@ def dial_explorer(samples: Tensor) -> Explorer[DialState]:
             "that of all samples.",
             lambda state: state.rho <= SMALL * (1 + 1e-9) and state.k == state.smallest,
         ),
+        play="k",
     )
 
 
@@ -149,7 +151,7 @@ def proxy_explorer(run: Run) -> Explorer[ProxyState]:
         {
             "matrix": W.Dropdown(options=names, description="matrix"),
             "step": W.SelectionSlider(options=list(run), value=first, description="step"),
-            "rho": _slider("ρ", 0.5, -4, 3),
+            "rho": log_slider("ρ", 0.5, -4, 3),
         },
         lambda matrix, step, rho: ProxyState(matrix, step, rho, by_matrix[matrix], best),
         render_proxy,
@@ -158,9 +160,5 @@ def proxy_explorer(run: Run) -> Explorer[ProxyState]:
             f"which cos(m, (A + ρI)⁻¹m) is at least {NEAR}.",
             lambda state: state.found,
         ),
+        play="step",
     )
-
-
-def _slider(name: str, value: float, low: float, high: float) -> W.FloatLogSlider:
-    """A slider over powers of ten; its number can be typed in, too."""
-    return W.FloatLogSlider(value=value, min=low, max=high, step=0.1, description=name, readout_format=".2g")

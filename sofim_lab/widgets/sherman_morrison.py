@@ -9,6 +9,7 @@ import torch
 from sofim_lab.curvature import DerivationLine, RegularizedFIM, derivation_residuals
 from sofim_lab.plots import Picture, new_axes, picture, plot_derivation, plot_spectrum, plot_step_length, set_title
 from sofim_lab.widgets.explorer import Explorer, Goal
+from sofim_lab.widgets.sliders import log_slider
 
 DTYPES = {"float64": torch.float64, "float32": torch.float32, "bfloat16": torch.bfloat16}
 _SPECTRUM_D = 40
@@ -74,7 +75,7 @@ def derivation_explorer() -> Explorer[DerivationState]:
     """Move ρ, d and the dtype; see which lines of the derivation survive in floating-point numbers."""
     return Explorer(
         {
-            "rho": _slider("ρ", 1.0, -8, 1, step=0.25),
+            "rho": log_slider("ρ", 1.0, -8, 1, step=0.25),
             "d": W.SelectionSlider(options=[2, 4, 8, 16, 32, 64, 128, 256, 512], value=64, description="d"),
             "dtype": W.Dropdown(options=list(DTYPES), value="float32", description="dtype"),
         },
@@ -85,12 +86,8 @@ def derivation_explorer() -> Explorer[DerivationState]:
             "while the collapsed form (8) still has six.",
             lambda state: state.dtype == "float32" and state.textbook_error >= 1 and state.stable_error <= 1e-6,
         ),
+        play="rho",
     )
-
-
-def _slider(name: str, value: float, low: float, high: float, step: float = 0.1) -> W.FloatLogSlider:
-    """A slider over powers of ten; its number can be typed in, too."""
-    return W.FloatLogSlider(value=value, min=low, max=high, step=step, description=name, readout_format=".2g")
 
 
 @dataclass(frozen=True)
@@ -139,8 +136,8 @@ def spectrum_explorer() -> Explorer[SpectrumState]:
     """Move ρ and ‖m‖; see the two eigenvalues of F and how long the step becomes."""
     return Explorer(
         {
-            "rho": _slider("ρ", 1.0, -6, 1),
-            "norm": _slider("‖m‖", 10**0.5, -3, 2),
+            "rho": log_slider("ρ", 1.0, -6, 1),
+            "norm": log_slider("‖m‖", 10**0.5, -3, 2),
         },
         spectrum_state,
         render_spectrum,
@@ -148,4 +145,5 @@ def spectrum_explorer() -> Explorer[SpectrumState]:
             "choose ρ and ‖m‖ so that the step is as long as it can be: at least 99 % of 1/(2√ρ).",
             lambda state: state.step_length >= 0.99 * state.bound,
         ),
+        play="norm",
     )

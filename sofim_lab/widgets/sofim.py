@@ -22,6 +22,7 @@ from sofim_lab.problems.surfaces import Point
 from sofim_lab.training import TrainingResult, step_bound, train
 from sofim_lab.training.sofim_path import SofimPath, sofim_path
 from sofim_lab.widgets.explorer import Explorer, Goal
+from sofim_lab.widgets.sliders import log_slider, slider
 
 STARTS: dict[str, Point] = {
     "quadratic": (-1.3, 0.9),
@@ -31,11 +32,6 @@ STARTS: dict[str, Point] = {
     "himmelblau": (-1.0, -4.0),
 }
 _LONGEST = 60
-
-
-def _slider(name: str, value: float, low: float, high: float, step: float = 0.1, **more: object) -> W.FloatLogSlider:
-    """A slider over powers of ten; its number can be typed in, too."""
-    return W.FloatLogSlider(value=value, min=low, max=high, step=step, description=name, readout_format=".2g", **more)
 
 
 @lru_cache(maxsize=16)
@@ -78,16 +74,15 @@ def render_path(path: SofimPath) -> Picture:
 
 def sofim_path_explorer() -> Explorer[SofimPath]:
     """Move η, ρ, β, the noise and the direction; see where SOFIM goes on a surface, and how long its steps are."""
-    count = W.IntSlider(value=_LONGEST, min=1, max=_LONGEST, description="steps")
-    explorer = Explorer(
+    return Explorer(
         {
             "surface": W.Dropdown(options=list(STARTS), value="quadratic", description="surface"),
             "direction": W.Dropdown(options=["momentum", "gradient"], description="direction"),
-            "lr": _slider("η", 1.0, -2, 1),
-            "rho": _slider("ρ", 0.1, -3, 2),
-            "beta": W.FloatSlider(value=0.9, min=0.0, max=0.95, step=0.05, description="β"),
-            "noise": W.FloatSlider(value=1.0, min=0.0, max=5.0, step=0.5, description="noise"),
-            "steps": count,
+            "lr": log_slider("η", 1.0, -2, 1),
+            "rho": log_slider("ρ", 0.1, -3, 2),
+            "beta": slider("β", 0.9, 0.0, 0.95, 0.05),
+            "noise": slider("noise", 1.0, 0.0, 5.0, 0.5),
+            "steps": W.IntSlider(value=_LONGEST, min=1, max=_LONGEST, description="steps"),
         },
         path_state,
         render_path,
@@ -96,12 +91,9 @@ def sofim_path_explorer() -> Explorer[SofimPath]:
             "of 95 % of the bound, and stay within 0.15 of the minimum for the last ten.",
             _settles_after_a_longest_step,
         ),
+        play="steps",
+        interval=200,
     )
-    play = W.Play(value=_LONGEST, min=1, max=_LONGEST, interval=250, description="Play", tooltip="play the steps")
-    W.jslink((play, "value"), (count, "value"))
-    bar = explorer.children[0]
-    bar.children = (*bar.children, play)
-    return explorer
 
 
 def _settles_after_a_longest_step(path: SofimPath) -> bool:
@@ -190,12 +182,11 @@ def _last(run: TrainingResult) -> str:
 
 def sofim_digits_explorer() -> Explorer[DigitsState]:
     """Move ρ, η/ρ, β and the direction; see SOFIM learn digits beside momentum at the constant rate η/ρ."""
-    late = {"continuous_update": False}  # two short trainings: run them when the slider is let go
     return Explorer(
         {
-            "rho": _slider("ρ", 0.5, -3, 2, **late),
-            "ratio": _slider("η/ρ", 1.0, -1, 1.5, **late),
-            "beta": W.FloatSlider(value=0.9, min=0.0, max=0.95, step=0.05, description="β", **late),
+            "rho": log_slider("ρ", 0.5, -3, 2, late=True),
+            "ratio": log_slider("η/ρ", 1.0, -1, 1.5, late=True),
+            "beta": slider("β", 0.9, 0.0, 0.95, 0.05, late=True),
             "direction": W.Dropdown(options=["momentum", "gradient"], description="direction"),
         },
         digits_state,

@@ -91,6 +91,15 @@ class LabPage:
             self.page.evaluate(RUN_UNTIL, until)
         self.wait_until_idle()
 
+    def run_from_menu(self, seconds: float) -> None:
+        """Run every cell as a person does, through the menu Run, and wait for the end, so long at most."""
+        self.page.get_by_role("menuitem", name="Run", exact=True).click()
+        self.page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+        waiting = self.page.locator(".jp-InputPrompt", has_text="[*]")
+        expect(waiting.first).to_be_attached()
+        expect(waiting).to_have_count(0, timeout=1000 * seconds)
+        self.wait_until_idle()
+
     def wait_until_idle(self) -> None:
         """Wait until the kernel has nothing to do."""
         self.page.wait_for_function(IS_IDLE)

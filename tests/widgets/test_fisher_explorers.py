@@ -2,6 +2,7 @@ import math
 
 import pytest
 import torch
+from every_control import silent_controls
 from torch import nn
 
 from sofim_lab.curvature import fisher
@@ -11,16 +12,6 @@ from sofim_lab.widgets.fisher_matrices import DRAWS, NOISES, STEPS, WIDTHS, draw
 EXPLORERS = {"four matrices": four_matrices_explorer, "drawn labels": drawn_labels_explorer}
 
 
-def ends(control):
-    """Values at both ends of a control; every choice of a menu."""
-    values = [getattr(control, "min", None), getattr(control, "max", None)]
-    options = getattr(control, "options", None)
-    if options is None:
-        return values
-    choices = [option[1] if isinstance(option, tuple) else option for option in options]
-    return choices if type(control).__name__ == "Dropdown" else [choices[0], choices[-1]]
-
-
 @pytest.fixture(scope="module", params=EXPLORERS.values(), ids=EXPLORERS)
 def explorer(request):
     return request.param()
@@ -28,15 +19,7 @@ def explorer(request):
 
 def test_both_ends_of_every_control(explorer):
     first = explorer.picture.alt
-    for name, control in explorer.controls.items():
-        said = set()
-        for value in ends(control):
-            explorer.set(**{name: value})
-            assert "nan" not in explorer.picture.alt
-            assert explorer.picture.png.startswith(b"\x89PNG")
-            said.add(explorer.picture.alt)
-        assert len(said) > 1, f"{name} changes nothing that the caption says"
-        explorer.reset()
+    assert silent_controls(explorer) == []
     assert explorer.picture.alt == first
 
 

@@ -1,6 +1,6 @@
-import ipywidgets as W
 import pytest
 import torch
+from every_control import ends, silent_controls
 
 from sofim_lab.problems.distributions import bernoulli, gaussian
 from sofim_lab.widgets import bernoulli_pair_explorer, gaussian_pair_explorer, reparametrisation_explorer
@@ -13,23 +13,13 @@ EXPLORERS = {
 }
 
 
-def ends(control):
-    """Both ends of a slider; every choice of a menu, the ends of a list of values."""
-    if isinstance(control, W.SelectionSlider):
-        return [control.options[0], control.options[-1]]
-    return list(control.options) if hasattr(control, "options") else [control.min, control.max]
-
-
 @pytest.mark.parametrize("make", EXPLORERS.values(), ids=EXPLORERS)
 def test_both_ends_of_every_control(make):
     explorer = make()
     assert not explorer.reached
-    for name, control in explorer.controls.items():
-        for value in ends(control):
-            explorer.set(**{name: value})
-            assert "nan" not in explorer.picture.alt
-            assert explorer.picture.png.startswith(b"\x89PNG")
-        explorer.reset()
+    first = explorer.picture.alt
+    assert silent_controls(explorer) == []
+    assert explorer.picture.alt == first
 
 
 def test_all_sliders_at_their_ends_together():

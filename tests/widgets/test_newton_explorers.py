@@ -2,6 +2,7 @@ import math
 
 import pytest
 import torch
+from every_control import silent_controls
 
 from sofim_lab.widgets.newton import (
     METHODS,
@@ -12,27 +13,10 @@ from sofim_lab.widgets.newton import (
     surface_state,
 )
 
-EXPLORERS = {"quadratic": quadratic_explorer, "surface": surface_explorer}
 
-
-def ends(control):
-    """Values at both ends of a control; every choice of a menu."""
-    if hasattr(control, "options"):
-        return list(control.options)
-    if hasattr(control, "base"):
-        return [control.base**control.min, control.base**control.max]
-    return [control.min, control.max]
-
-
-@pytest.mark.parametrize("make", EXPLORERS.values(), ids=EXPLORERS)
-def test_both_ends_of_every_control(make):
-    explorer = make()
-    for name, control in explorer.controls.items():
-        for value in ends(control):
-            explorer.set(**{name: value})
-            assert "nan" not in explorer.picture.alt
-            assert explorer.picture.png.startswith(b"\x89PNG")
-        explorer.reset()
+def test_both_ends_of_every_control():
+    assert silent_controls(quadratic_explorer()) == []
+    assert silent_controls(surface_explorer()) == ["setting"]  # pure Newton, the first method, has none
 
 
 @pytest.mark.parametrize("surface", ["rosenbrock", "himmelblau"])

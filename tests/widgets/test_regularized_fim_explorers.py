@@ -1,5 +1,6 @@
 import pytest
 import torch
+from every_control import silent_controls
 
 from sofim_lab.curvature.proxy import proxy_spectrum
 from sofim_lab.widgets import dial_explorer, proxy_explorer
@@ -29,25 +30,11 @@ def run():
 EXPLORERS = {"dial": lambda: dial_explorer(samples()), "proxy": lambda: proxy_explorer(run())}
 
 
-def ends(control):
-    if hasattr(control, "options"):
-        return list(control.options)
-    return [control.base**control.min, control.base**control.max]
-
-
 @pytest.mark.parametrize("make", EXPLORERS.values(), ids=EXPLORERS)
 def test_both_ends_of_every_control(make):
     explorer = make()
     first = explorer.picture.alt
-    for name, control in explorer.controls.items():
-        said = set()
-        for value in ends(control):
-            explorer.set(**{name: value})
-            assert "nan" not in explorer.picture.alt
-            assert explorer.picture.png.startswith(b"\x89PNG")
-            said.add(explorer.picture.alt)
-        assert len(said) > 1, f"{name} changes nothing that the caption says"
-        explorer.reset()
+    assert silent_controls(explorer) == []
     assert explorer.picture.alt == first
 
 

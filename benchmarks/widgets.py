@@ -1,0 +1,108 @@
+"""Milliseconds from a key press on a slider to the new picture on the screen, for every explorer of every lesson.
+
+    python benchmarks/widgets.py [--lessons 01 05] [--presses 10]
+
+Each lesson is run in JupyterLab in the system's Chromium, as tests/browser does; the arrow keys go to the explorer's
+sliders in turn. The clock starts with the browser's key event and stops behind the frame that shows the new image,
+decoded. Where an explorer shows a coarse picture first, its time stands in the first two columns.
+"""
+
+import argparse
+import statistics
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from playwright.sync_api import sync_playwright
+
+from sofim_lab.lessons.manifest import load_manifest
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tests" / "browser"))
+
+from chromium import MISSING, find_chromium, flags  # noqa: E402
+from explorer_view import CLASS, ExplorerView  # noqa: E402
+from lab_page import LabPage  # noqa: E402
+from lab_server import LabServer, running_lab  # noqa: E402
+
+# Into the list `pictures` of the box goes every new picture: milliseconds since the last key, and whether it is coarse.
+LISTEN = """box => {
+    let last = box.querySelector("figure img"), key = 0;
+    box.pictures = [];
+    box.addEventListener("keydown", event => { key = event.timeStamp; box.pictures = []; }, true);
+    new MutationObserver(async () => {
+        const image = box.querySelector("figure img"), pictures = box.pictures, start = key;
+        if (!image || image === last) return;
+        last = image;
+        const coarse = image.alt.startsWith("Preview"), channel = new MessageChannel();
+        channel.port1.onmessage = () => pictures.push({ coarse, ms: performance.now() - start });
+        await image.decode().catch(() => null);  // a picture that is replaced before it is decoded is never seen
+        requestAnimationFrame(() => channel.port2.postMessage(0));
+    }).observe(box, { childList: true, subtree: true });
+}"""
+NAME = """box => box.closest(".jp-CodeCell").querySelector(".cm-content").textContent.match(/(\\w+)_explorer\\(/)[1]"""
+IS_DONE = "box => box.pictures.some(picture => !picture.coarse)"
+HEAD = (
+    "| lesson | explorer | first picture: median ms | worst | finished: median ms | worst |\n|---|---|---|---|---|---|"
+)
+WARM = 2  # presses that do not count
+
+
+def presses(explorer: ExplorerView, count: int) -> Iterator[tuple[float, float]]:
+    """Milliseconds to the first and to the finished picture of each press, the sliders taking turns."""
+    page, sliders = explorer.lab.page, explorer.handles.count()
+    explorer.box.scroll_into_view_if_needed()
+    explorer.box.evaluate(LISTEN)
+    for turn in range(count + WARM):
+        explorer.press(turn % sliders)
+        page.wait_for_function(IS_DONE, arg=explorer.box.element_handle())
+        pictures = [picture["ms"] for picture in explorer.box.evaluate("box => box.pictures")]
+        if turn >= WARM:
+            yield pictures[0], pictures[-1]
+        page.wait_for_timeout(150)
+
+
+def measure(server: LabServer, page: LabPage, path: Path, seconds: float, count: int) -> list[str]:
+    """One row of the table for each explorer of a lesson."""
+    page.open(path)
+    page.run_from_menu(seconds)
+    if errors := page.errors():
+        sys.exit(f"{path.name}: {errors[0]}")
+    rows = []
+    for nth in range(page.page.locator(CLASS).count()):
+        explorer = ExplorerView(page, nth)
+        first, final = zip(*presses(explorer, count), strict=True)
+        numbers = [f"{summary(column):.0f}" for column in (first, final) for summary in (statistics.median, max)]
+        rows.append("| " + " | ".join([path.stem, explorer.box.evaluate(NAME), *numbers]) + " |")
+        print(rows[-1], flush=True)
+    return rows
+
+
+def main() -> None:
+    """Measure the lessons asked for, all by default, and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--lessons", nargs="*", default=[], help="ids, numbers or slugs")
+    parser.add_argument("--presses", type=int, default=10)
+    asked = parser.parse_args()
+    lessons = load_manifest(ROOT / "notebooks").select(asked.lessons)
+    executable = find_chromium()
+    if executable is None:
+        sys.exit(MISSING)
+    print(HEAD)
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        root, home = Path(folder, "served"), Path(folder, "jupyter")
+        root.mkdir(), home.mkdir()
+        browser = playwright.chromium.launch(executable_path=executable, args=flags())
+        with running_lab(root, home) as server:
+            for lesson in lessons:
+                context = browser.new_context(viewport={"width": 1280, "height": 1000})
+                page = LabPage(context.new_page(), server)
+                measure(server, page, lesson.path, lesson.lesson_timeout["quick"], asked.presses)
+                context.close()
+                for session in server.request("/api/sessions"):
+                    server.request(f"/api/sessions/{session['id']}", "DELETE")
+
+
+if __name__ == "__main__":
+    main()
