@@ -13,7 +13,8 @@ _NARROWEST, _EM = 19, 0.62  # of a column in em; of a letter
 # ipywidgets draws the focus on a slider's handle as a change of grey. The number of a slider that reports only when it
 # is let go stands in for the box beside it while the handle is dragged.
 STYLE = f"""<style>
-.{CLASS} :is(.noUi-handle, button, input, select):focus-visible {{ outline: 3px solid #0072B2 !important; outline-offset: 1px; }}
+.{CLASS} :is(.noUi-handle, button, input, select):focus-visible {{
+    outline: 3px solid #0072B2 !important; outline-offset: 1px; }}
 .{CLASS} .widget-readout {{ display: none; }}
 .{CLASS} .widget-slider:has(.noUi-active) .widget-readout {{ display: block; }}
 .{CLASS} .widget-text .widget-label {{ position: absolute; clip-path: inset(50%); }}
