@@ -2,31 +2,42 @@
 
 import argparse
 import json
+from pathlib import Path
 
 from sofim_lab.cli.extras import require
+from sofim_lab.lessons.errors import LessonError
 from sofim_lab.lessons.grading import Grade, grade_notebook
 
 MARKS = {"solved": "✓", "wrong": "✗", "not attempted": "–"}
 
 
 def command(arguments: argparse.Namespace) -> int:
-    """Grade each file; 0 only if all exercises of all of them are solved."""
+    """Grade each file, and say so at once; 0 only if all exercises of all of them are solved, 2 if one is no lesson."""
     require("papermill", "ipykernel")
-    grades = [
-        grade_notebook(
+    grades = []
+    for number, path in enumerate(arguments.files):
+        grades.append(_grade(path, arguments))
+        if not arguments.json:
+            print("\n" * (number > 0) + as_text(grades[-1]), flush=True)
+    if arguments.json:
+        print(json.dumps([grade.to_json() for grade in grades], indent=2, ensure_ascii=False))
+    if not all(grade.exercises for grade in grades):
+        return 2
+    return 0 if all(grade.solved == len(grade.exercises) for grade in grades) else 1
+
+
+def _grade(path: Path, arguments: argparse.Namespace) -> Grade:
+    """The grade of one file; of one that cannot be graded, why. It does not stop those after it."""
+    try:
+        return grade_notebook(
             path,
             device=arguments.device,
             cell_timeout=arguments.cell_timeout,
             time_limit=arguments.time_limit,
             progress=arguments.progress and not arguments.json,
         )
-        for path in arguments.files
-    ]
-    if arguments.json:
-        print(json.dumps([grade.to_json() for grade in grades], indent=2, ensure_ascii=False))
-    else:
-        print("\n\n".join(map(as_text, grades)))
-    return 0 if all(grade.solved == len(grade.exercises) for grade in grades) else 1
+    except LessonError as error:
+        return Grade(str(path), (), 0.0, f"not graded: {error}")
 
 
 def as_text(grade: Grade) -> str:

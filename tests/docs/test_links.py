@@ -8,6 +8,7 @@ import pytest
 from doc_pages import PAGES, ROOT, Page, read_page
 
 LINK = re.compile(r"\]\(([^()\s]+(?:\([^()\s]*\)[^()\s]*)?)\)|(?:src|href)=\"([^\"]+)\"")
+ONLINE = re.compile(r"https://(?:mybinder\.org|colab\.research\.google\.com)/.*/sofim_lab/.*(notebooks/\w+\.ipynb)$")
 HEADING = re.compile(r"^#+ +(.+?) *#*$", re.M)
 
 
@@ -32,6 +33,9 @@ def dead_links(page):
     for match in LINK.finditer(page.prose):
         target = unquote(match[1] or match[2])
         if re.match(r"(https?|mailto):", target):
+            lesson = ONLINE.match(target)
+            if lesson and not exists(ROOT / lesson[1]):
+                yield f"{target}: there is no such file"
             continue
         name, _, anchor = target.partition("#")
         path = (page.path.parent / name).resolve() if name else page.path
@@ -58,6 +62,11 @@ def test_links_are_found():
         ("[a](readme.md)", "no such file"),
         ("![a](../README.md)", "no such file"),
         ('<img alt="" src="none.png">', "no such file"),
+        (
+            "[a](https://colab.research.google.com/github/OWNER/sofim_lab/blob/main/notebooks/99_a.ipynb)",
+            "no such file",
+        ),
+        ("[a](https://mybinder.org/v2/gh/me/sofim_lab/HEAD?urlpath=lab/tree/notebooks/99_a.ipynb)", "no such file"),
         ("[a](README.md#nothing-of-it)", "no such heading"),
         ("# There\n\n[a](#here)", "no such heading"),
         ("[a](notebooks/00_start_here.ipynb#question)", "no such heading"),

@@ -83,3 +83,12 @@ def test_the_command_prints_text_and_json(tmp_path, capsys):
     assert (grade["solved"], grade["of"]) == (0, 2)
     assert grade["exercises"][0]["answer"] == "wrong"
     assert main(["grade", str(tmp_path / "none.ipynb")]) == 2
+
+
+def test_a_file_that_is_no_notebook_does_not_stop_the_class(tmp_path, capsys):
+    (tmp_path / "bad.ipynb").write_text("{", encoding="utf-8")
+    files = [str(tmp_path / "bad.ipynb"), str(hand_in(tmp_path, RIGHT))]
+    assert main(["grade", "--json", *files]) == 2
+    bad, good = json.loads(capsys.readouterr().out)
+    assert (bad["of"], "not a notebook" in bad["trouble"]) == (0, True)
+    assert (good["solved"], good["of"]) == (1, 2)

@@ -51,6 +51,15 @@ def test_the_map_names_every_widget_and_exercise(manifest):
         assert [title for title in titles if title not in section] == []
 
 
+def test_a_lesson_and_its_entry_have_the_same_title_and_as_many_objectives(manifest):
+    for lesson in manifest:
+        first, *others = own_cells(read_notebook(lesson.path))
+        number, short = name_of(lesson).split(" ", 1)
+        assert re.match(rf"# {number} · {re.escape(short)}(?:\n|:)", text(first["source"])), lesson.id
+        (objectives,) = [text(cell["source"]) for cell in others if text(cell["source"]).startswith("## Objectives")]
+        assert len(re.findall(r"^\d+\. ", objectives, re.M)) == len(lesson.objectives), lesson.id
+
+
 def test_the_readme_has_the_same_table(manifest):
     readme = (FOLDER.parent / "README.md").read_text(encoding="utf-8")
     table = overview(manifest)
