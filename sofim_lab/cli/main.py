@@ -100,6 +100,7 @@ def _parser() -> argparse.ArgumentParser:
     student.add_argument("folder", type=Path, metavar="DIR", help="new, or an earlier student edition")
     clean = add("clean", "clean", "Strip notebooks of outputs, counts and what a program left in them, for git.")
     clean.add_argument("files", nargs="+", type=Path, metavar="FILE", help="an .ipynb, changed in place")
+    _add_site(add("site", "site", "Execute lessons and make a website of them that needs no kernel and no network."))
     add("lab", "lab", "Open JupyterLab on the lessons; other options go to JupyterLab.")
     doctor = add("doctor", "doctor", "Say what is installed, which devices there are, and what would not work.")
     doctor.add_argument("--output", type=Path, default=options.OUTPUT, metavar="DIR", help="folder to try writing to")
@@ -117,13 +118,27 @@ def _add_grade(parser: argparse.ArgumentParser) -> None:
     add("--no-progress", dest="progress", action="store_false", help="no progress bar")
 
 
-def _add_run(parser: argparse.ArgumentParser) -> None:
-    """The options of `run`."""
+def _add_site(parser: argparse.ArgumentParser) -> None:
+    """The options of `site`."""
+    add = parser.add_argument
+    _add_what(parser)
+    add("--output", type=Path, default=options.SITE, metavar="DIR", help=f"the site; default: {options.SITE}")
+    add("--no-progress", dest="progress", action="store_false", help="no progress bar")
+
+
+def _add_what(parser: argparse.ArgumentParser) -> None:
+    """Which lessons are run, and how: the options that `run` and `site` share."""
     add = parser.add_argument
     add("lessons", nargs="*", metavar="LESSON", help="id, number or slug; all lessons if none is named")
     add("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto", help="default: auto")
     add("--profile", choices=("quick", "full"), default="quick", help="how much to compute; default: quick")
     add("--jobs", type=options.count, default=1, metavar="N", help="lessons at the same time; default: 1")
+
+
+def _add_run(parser: argparse.ArgumentParser) -> None:
+    """The options of `run`."""
+    add = parser.add_argument
+    _add_what(parser)
     add(
         "-p",
         dest="parameters",

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 OUTPUT = Path("build", "report")
+SITE = Path("build", "site")
 
 
 def count(text: str) -> int:

@@ -25,15 +25,20 @@ class Picture:
     alt: str
     width: int
 
-    def html(self, *, caption: bool = True) -> str:
-        """`<figure>` with the image embedded; it needs no other file."""
-        data = base64.b64encode(self.png).decode("ascii")
+    def html(self, *, caption: bool = True, src: str = "") -> str:
+        """`<figure>` with the image embedded; it needs no other file.
+
+        Args:
+            caption: Whether the words stand below, too.
+            src: Another form of the image, as an address; the PNG where it is empty.
+        """
+        src = src or "data:image/png;base64," + base64.b64encode(self.png).decode("ascii")
         words = html.escape(self.alt, quote=True)
         below = (
             f'<figcaption style="font-size:90%;line-height:1.4;max-width:48em">{words}</figcaption>' if caption else ""
         )
         return (
-            f'<figure style="margin:0.5em 0"><img src="data:image/png;base64,{data}" alt="{words}" '
+            f'<figure style="margin:0.5em 0"><img src="{src}" alt="{words}" '
             f'width="{self.width}" style="max-width:100%;height:auto;background:white">{below}</figure>'
         )
 

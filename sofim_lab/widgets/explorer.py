@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 import ipywidgets as W
 
 from sofim_lab.plots import Picture
+from sofim_lab.widgets.frames import Frames, draw_frames, frames_html, wished_bytes
 from sofim_lab.widgets.layout import CLASS, STYLE, controls_in_columns
 from sofim_lab.widgets.playback import Playback
 from sofim_lab.widgets.values import refuse_out_of_range
@@ -19,10 +20,11 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Goal(Generic[Result]):
-    """What the learner is to reach by moving the controls, and the test of it."""
+    """What the learner is to reach by moving the controls, the test of it, and values of controls that pass it."""
 
     text: str
     reached: Callable[[Result], bool]
+    example: Mapping[str, Any] | None = None
 
 
 @lru_cache(maxsize=1)
@@ -187,13 +189,38 @@ class Explorer(W.VBox, Generic[Result]):
         color = "#009E73" if reached else "inherit"
         return f'<div role="status"><b style="color:{color}">Goal, {mark}:</b> {html.escape(self._goal.text)}</div>'
 
+    def frames(self, most_bytes: int) -> Frames:
+        """Pictures for a page without a kernel, drawn from the start; the controls stay where they are.
+
+        Args:
+            most_bytes: What they may take on the page.
+
+        Returns:
+            As many as there is room for.
+        """
+        reached, example = (self._goal.reached, self._goal.example) if self._goal else (lambda _: False, None)
+        return draw_frames(
+            self.controls,
+            self._compute,
+            self._render,
+            start=self._start,
+            reached=reached,
+            example=example,
+            most_bytes=most_bytes,
+        )
+
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
-        """The live widget, and for pages without a kernel its first picture."""
+        """The live widget, and for pages without a kernel its first picture, or pictures to move among."""
         bundle = super()._repr_mimebundle_(**kwargs)
         data = bundle[0] if isinstance(bundle, tuple) else bundle
-        note = "" if self._goal is None else f"<div><b>Goal:</b> {html.escape(self._goal.text)}</div>"
-        note += "<div><i>The controls appear where a kernel runs, in JupyterLab.</i></div>"
-        return data | {"text/html": self._first.html() + note, "text/plain": f"Explorer. {self._first.alt}"}
+        goal = self._goal.text if self._goal else ""
+        if most_bytes := wished_bytes():
+            shown = frames_html(self.frames(most_bytes), self._first, goal)
+        else:
+            note = f"<div><b>Goal:</b> {html.escape(goal)}</div>" if goal else ""
+            note += "<div><i>The controls appear where a kernel runs, in JupyterLab.</i></div>"
+            shown = self._first.html() + note
+        return data | {"text/html": shown, "text/plain": f"Explorer. {self._first.alt}"}
 
 
 def _alert(words: str) -> str:

@@ -1,8 +1,9 @@
 """A run as one page: every lesson's verdict first, then its metrics, formulas and exercises."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import jinja2
@@ -13,7 +14,28 @@ from sofim_lab.lessons.reporting.mathjax import CONFIG, SCRIPT
 from sofim_lab.lessons.reporting.runfile import Run, relative
 from sofim_lab.lessons.reporting.summary import headline
 
-HERE = Path(__file__).parent
+STATIC = Path(__file__).parent / "static"
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+def jinja(**filters: Callable[..., Any]) -> jinja2.Environment:
+    """Our templates; whatever notebooks and file names bring is escaped.
+
+    Args:
+        **filters: More filters than `plain`, which takes a terminal's colours out of a text.
+
+    Returns:
+        The environment.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters |= {"plain": lambda text: COLOUR.sub("", text), **filters}
+    return environment
 
 
 def report_html(run: Run, verdicts: Sequence[Verdict], folder: Path) -> str:
@@ -27,25 +49,21 @@ def report_html(run: Run, verdicts: Sequence[Verdict], folder: Path) -> str:
     Returns:
         An HTML document.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(HERE / "templates"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    environment.filters |= {"number": number, "signed": signed, "plain": lambda text: COLOUR.sub("", text)}
-    return environment.get_template("report.html.j2").render(
-        run=run,
-        verdicts=verdicts,
-        headline=headline(verdicts, interrupted=run.interrupted),
-        passed=bool(verdicts) and not run.interrupted and all(verdict.passed for verdict in verdicts),
-        css=(HERE / "static" / "report.css").read_text(encoding="utf-8"),
-        mathjax=SCRIPT.as_posix() if (folder / SCRIPT).is_file() else "",  # there if a lesson has a page
-        mathjax_config=CONFIG,
-        share=share,
-        link=lambda path: quote(relative(folder / path, folder)),
-        anchor=lambda name: re.sub(r"[^A-Za-z0-9_-]", "-", name),
+    return (
+        jinja(number=number, signed=signed)
+        .get_template("report.html.j2")
+        .render(
+            run=run,
+            verdicts=verdicts,
+            headline=headline(verdicts, interrupted=run.interrupted),
+            passed=bool(verdicts) and not run.interrupted and all(verdict.passed for verdict in verdicts),
+            css=(STATIC / "report.css").read_text(encoding="utf-8"),
+            mathjax=SCRIPT.as_posix() if (folder / SCRIPT).is_file() else "",  # there if a lesson has a page
+            mathjax_config=CONFIG,
+            share=share,
+            link=lambda path: quote(relative(folder / path, folder)),
+            anchor=lambda name: re.sub(r"[^A-Za-z0-9_-]", "-", name),
+        )
     )
 
 

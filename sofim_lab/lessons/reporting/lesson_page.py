@@ -15,7 +15,7 @@ from traitlets.config import Config
 from sofim_lab.lessons.errors import LessonError
 from sofim_lab.lessons.files import write_atomically
 from sofim_lab.lessons.notebook import ADDED_TAGS, tags
-from sofim_lab.lessons.reporting.mathjax import CONFIG, copy_mathjax
+from sofim_lab.lessons.reporting.mathjax import CONFIG, SCRIPT, copy_mathjax
 
 HERE = Path(__file__).parent
 # Pictures and words before scripts: a page without a kernel can show only what is already there.
@@ -40,11 +40,29 @@ class Page:
     problems: tuple[str, ...] = ()
 
 
-def write_page(notebook: Path, page: Path, *, title: str = "", index: str | None = None) -> Page:
-    """Convert an executed notebook, whole or partial.
+@dataclasses.dataclass(frozen=True)
+class Around:
+    """What stands around a lesson, addresses as seen from its page.
 
-    Equations are set by MathJax from `assets/mathjax` beside the page, copied there once. Of an output's forms the
-    first that shows without a kernel is taken: HTML, Markdown, pictures, text. Solutions lie folded.
+    Attributes:
+        index: The list of all lessons.
+        index_title: What it is called.
+        previous: Address and title of the lesson before, if any.
+        following: Address and title of the lesson after, if any.
+        notebook: Address of the notebook to take away, if it lies there.
+        notice: A sentence on top, for a lesson that did not end well.
+    """
+
+    index: str
+    index_title: str = "All lessons"
+    previous: tuple[str, str] | None = None
+    following: tuple[str, str] | None = None
+    notebook: str = ""
+    notice: str = ""
+
+
+def write_page(notebook: Path, page: Path, *, title: str = "", index: str | None = None) -> Page:
+    """Convert an executed notebook, whole or partial: `page_html` in a file, with MathJax copied beside it once.
 
     Args:
         notebook: the executed `.ipynb`.
@@ -59,6 +77,29 @@ def write_page(notebook: Path, page: Path, *, title: str = "", index: str | None
         PageError: the notebook is truncated or no notebook.
         OSError: the page cannot be written.
     """
+    html, problems = page_html(notebook, title=title, around=None if index is None else Around(index))
+    copy_mathjax(page.parent)
+    write_atomically(page, html)
+    return Page(page, problems)
+
+
+def page_html(notebook: Path, *, title: str = "", around: Around | None = None) -> tuple[str, tuple[str, ...]]:
+    """An executed notebook, whole or partial, as an HTML document.
+
+    Equations are set by MathJax from `assets/mathjax` beside the page. Of an output's forms the first that shows
+    without a kernel is taken: HTML, Markdown, pictures, text. Solutions lie folded.
+
+    Args:
+        notebook: the executed `.ipynb`.
+        title: the page's title; the notebook's file name otherwise.
+        around: what stands around the lesson.
+
+    Returns:
+        The document, and its problems: pictures without alternative text, widgets without a static picture.
+
+    Raises:
+        PageError: the notebook is truncated or no notebook.
+    """
     try:
         content = nbformat.read(notebook, as_version=4)
     except Exception as error:  # the converters of old formats break in ways of their own
@@ -68,10 +109,10 @@ def write_page(notebook: Path, page: Path, *, title: str = "", index: str | None
     problems = _prepare(content)
     resources = {
         "metadata": {"name": notebook.stem, "path": str(notebook.parent)},
-        "mathjax_src": copy_mathjax(page.parent),
+        "mathjax_src": SCRIPT.as_posix(),
         "mathjax_config": CONFIG,
         "lesson_css": (HERE / "static" / "lesson.css").read_text(encoding="utf-8"),
-        "index_href": index,
+        "around": around,
     }
     try:
         html, _ = _exporter().from_notebook_node(content, resources)
@@ -79,8 +120,7 @@ def write_page(notebook: Path, page: Path, *, title: str = "", index: str | None
         raise PageError(f"{notebook}: cannot be shown ({type(error).__name__}: {error})") from None
     html = REMOTE.sub(_in_words, html)
     problems += _missing_alternatives(html, content)
-    write_atomically(page, html)
-    return Page(page, tuple(problems))
+    return html, tuple(problems)
 
 
 @functools.cache

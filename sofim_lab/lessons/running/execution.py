@@ -22,6 +22,7 @@ from sofim_lab.lessons.running.findings import caught_failure, collect_findings
 from sofim_lab.lessons.running.processes import MARK, ProcessTree
 
 WORKER = Path(__file__).with_name("worker.py")
+FRAMES = "SOFIM_LAB_FRAMES"  # tells the explorers in `sofim_lab.widgets` to draw pictures for a page without a kernel
 INTERRUPT_SECONDS = 5.0  # for a cell to end after its time-out interrupted it
 KERNEL_NOISE = "Kernel is running over TCP without encryption"  # always said, never the reason
 STOP_SECONDS = 5.0  # for a worker to write its notebook after it was told to stop
@@ -29,7 +30,7 @@ STOP_SECONDS = 5.0  # for a worker to write its notebook after it was told to st
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """Everything decided before a lesson starts; times in seconds."""
+    """Everything decided before a lesson starts; times in seconds, `frames` in bytes for each explorer."""
 
     lesson: Lesson
     output: Path
@@ -39,6 +40,7 @@ class Plan:
     solutions: bool
     cell_timeout: float
     lesson_timeout: float
+    frames: int = 0
 
 
 class Execution:
@@ -71,7 +73,7 @@ class Execution:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.log,
-            env={**environment, MARK: mark},
+            env={**environment, MARK: mark, FRAMES: str(plan.frames or "")},
             **apart,
         )
         self.tree = ProcessTree(self.process.pid, mark)

@@ -1,5 +1,6 @@
 """Executing lessons: every request is checked first, then each lesson runs in a process of its own."""
 
+import dataclasses
 import math
 import os
 import signal
@@ -13,7 +14,7 @@ from typing import Any
 
 from sofim_lab.lessons.errors import LessonError, unknown
 from sofim_lab.lessons.manifest import PROFILES, Lesson
-from sofim_lab.lessons.notebook import read_notebook
+from sofim_lab.lessons.notebook import read_notebook, tags
 from sofim_lab.lessons.outcome import Outcome
 from sofim_lab.lessons.parameters import resolve_parameters
 from sofim_lab.lessons.running.execution import Execution, Plan
@@ -27,6 +28,7 @@ THREADS = (
     "NUMEXPR_NUM_THREADS",
     "VECLIB_MAXIMUM_THREADS",
 )
+FRAME_SECONDS = 180  # more for a cell whose explorer draws pictures for about 40 s on an idle machine
 _TICK = 0.05  # seconds
 
 
@@ -51,6 +53,7 @@ def run_lessons(
     threads: int | None = None,
     cell_timeout: float | None = None,
     lesson_timeout: float | None = None,
+    frames: int = 0,
     on_finished: Callable[[Outcome], None] | None = None,
 ) -> tuple[Outcome, ...]:
     """Execute lessons and judge each by what it recorded. A lesson that fails does not stop the others.
@@ -69,6 +72,8 @@ def run_lessons(
             several, where an environment variable such as `OMP_NUM_THREADS` does not say otherwise.
         cell_timeout: Seconds for a cell, instead of the manifest's; rounded up to whole seconds.
         lesson_timeout: Seconds for a lesson, instead of the manifest's.
+        frames: Bytes that the explorers of a lesson may add to its page so that they move there without a kernel;
+            each explorer gets the same share, and time to draw its pictures. With 0 none are drawn.
         on_finished: Called with each outcome as soon as it is there.
 
     Returns:
@@ -81,6 +86,8 @@ def run_lessons(
     plans = _plans(
         lessons, Path(output), device, profile, dict(parameters or {}), solutions, cell_timeout, lesson_timeout
     )
+    if frames:
+        plans = [_with_frames(plan, frames) for plan in plans]
     for name, value in (("jobs", jobs), ("threads", threads)):
         if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
             raise LessonError(f"{name}={value!r} must be a whole number ≥ 1")
@@ -176,6 +183,18 @@ def _plans(
             )
         )
     return plans
+
+
+def _with_frames(plan: Plan, frames: int) -> Plan:
+    """A plan whose explorers draw pictures beforehand: a share of the bytes and more time for each."""
+    cells = read_notebook(plan.lesson.path)["cells"]
+    explorers = sum(cell["cell_type"] == "code" and "play" in tags(cell) for cell in cells)
+    return dataclasses.replace(
+        plan,
+        frames=frames // max(explorers, 1),
+        cell_timeout=plan.cell_timeout + FRAME_SECONDS,
+        lesson_timeout=plan.lesson_timeout + explorers * FRAME_SECONDS,
+    )
 
 
 def _make_writable(output: Path) -> None:

@@ -1,0 +1,1 @@
+"""The course as a small website: executed lessons that need neither kernel, server nor network."""

@@ -1,0 +1,43 @@
+(() => {
+  const box = document.currentScript?.parentElement;
+  if (!box) return;  // inserted by a program, as a notebook editor does
+  const data = JSON.parse(box.querySelector('script[type="application/json"]').textContent);
+  const bar = box.querySelector(".sofim-controls"), fields = [...bar.querySelectorAll("input, select")];
+  const figure = box.querySelector("figure"), img = figure.querySelector("img"), caption = figure.querySelector("figcaption");
+  const alarm = box.querySelector(".sofim-alert"), goal = box.querySelector(".sofim-goal");
+  data.images[0] = img.src;
+  let reached = false;
+  const place = () => fields.map(field => +field.value);
+  const put = state => fields.forEach((field, i) => { field.value = state[i]; });
+  // Where no picture has this combination, other controls go back to their start, as few of them as possible.
+  const settle = moved => {
+    const now = place(), keep = test => now.map((value, i) => (i === moved || test(i) ? value : data.start[i]));
+    return [now, keep(i => i < data.together), keep(() => false)].find(state => state in data.frames) || data.start;
+  };
+  const show = () => {
+    const [image, words, hit] = data.frames[place()];
+    figure.hidden = image === null;
+    alarm.hidden = image !== null;
+    alarm.textContent = image === null ? "This setting could not be shown. " + words : "";
+    if (image !== null) {
+      img.src = data.images[image];
+      img.alt = caption.textContent = words;
+    }
+    fields.forEach((field, i) => {
+      if (field.type !== "range") return;
+      field.nextElementSibling.value = data.texts[i][field.value];
+      field.setAttribute("aria-valuetext", data.texts[i][field.value]);
+    });
+    reached = reached || hit === 1;
+    if (goal) {
+      goal.firstChild.textContent = reached ? "Goal, ✓ reached:" : "Goal, ○ open:";
+      goal.firstChild.style.color = reached ? "#009E73" : "inherit";
+    }
+  };
+  fields.forEach((field, i) => field.addEventListener("input", () => { put(settle(i)); show(); }));
+  bar.querySelector("button").addEventListener("click", () => { reached = false; put(data.start); show(); });
+  caption.setAttribute("aria-live", "polite");
+  bar.hidden = false;
+  put(data.start);  // a browser that reloads a page keeps what was set
+  show();
+})();
