@@ -17,6 +17,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from sofim_lab.cli import main
 from sofim_lab.cli import run as run_command
+from sofim_lab.cli import site as site_command
 from sofim_lab.cli import update as update_command
 from sofim_lab.cli.doctor import _satisfies
 from sofim_lab.lessons.outcome import Failure, Metric, Outcome
@@ -71,7 +72,8 @@ def fake(monkeypatch):
     """Lessons whose runs are made up; `fake.loss` is what each records, `fake.calls` what was asked for."""
     state = types.SimpleNamespace(loss=lambda seed, threads: 0.5, changes={}, calls=[], interrupt=None)
 
-    def run(lessons, *, output, device, profile, parameters, on_finished=None, threads=None, solutions=False, **rest):
+    def run(lessons, *, output, device, profile, on_finished=None, threads=None, solutions=False, **rest):
+        parameters = rest.pop("parameters", {})
         state.calls.append({"lessons": [x.id for x in lessons], "parameters": parameters, "threads": threads, **rest})
         outcomes = []
         for lesson in lessons:
@@ -92,6 +94,7 @@ def fake(monkeypatch):
 
     monkeypatch.setattr(run_command, "run_lessons", run)
     monkeypatch.setattr(update_command, "run_lessons", run)
+    monkeypatch.setattr(site_command, "run_lessons", run)
     return state
 
 
@@ -189,6 +192,26 @@ def test_other_parameters_are_passed_on_and_not_compared(notebooks, fake, capsys
     assert "not compared: the run had other than the default parameters" in capsys.readouterr().out
 
 
+def test_site_says_where_it_is_and_what_failed(notebooks, fake, capsys):
+    assert main(["run", "--update-baselines", "--spread", "1"]) == 0
+    assert main(["site", "--jobs", "2"]) == 0
+    out = capsys.readouterr().out
+    assert "All 2 passed" in out
+    assert f"Site: {Path('build', 'site', 'index.html')}" in out
+    assert (fake.calls[-1]["jobs"], fake.calls[-1]["frames"]) == (2, 3_000_000)
+    fake.loss = lambda seed, threads: 0.6
+    assert main(["site", "5"]) == 1
+    assert "loss: out of tolerance" in capsys.readouterr().out
+
+
+def test_site_keeps_what_ctrl_c_left(notebooks, fake, capsys):
+    fake.interrupt = "05_sherman_morrison"
+    assert main(["site"]) == 130
+    assert "Interrupted" in capsys.readouterr().out
+    assert "05_sherman_morrison" in Path("build/site/index.html").read_text(encoding="utf-8")
+    assert Path("build/site/00_start_here.html").is_file()
+
+
 @pytest.mark.parametrize("interrupt", ["05_sherman_morrison", "spread"])
 def test_ctrl_c_keeps_what_was_finished(notebooks, fake, capsys, interrupt):
     fake.interrupt = interrupt
@@ -219,6 +242,8 @@ def test_ctrl_c_keeps_what_was_finished(notebooks, fake, capsys, interrupt):
         (["run", "--update-baselines", "-p", "SEED=1"], "leave out -p"),
         (["compare", "nowhere"], "no run found"),
         (["lab", "--notebooks", "nowhere"], "there is no folder"),
+        (["site", "--output", "notebooks"], "holds something that is no site"),
+        (["site", "--output", "file"], "holds something that is no site"),
     ],
 )
 def test_requests_that_cannot_be_carried_out(notebooks, capsys, monkeypatch, arguments, words):

@@ -189,3 +189,15 @@ def test_an_output_folder_that_cannot_be_written(make_lesson, tmp_path, below):
     lesson = make_lesson("01_a", "raise SystemExit('this must not run')")
     with pytest.raises(LessonError, match=r"cannot write to the output folder .*out.*; choose another with --output"):
         run_lessons([lesson], output=tmp_path / "out" / below, device="cpu")
+
+
+def test_explorers_share_the_bytes_for_their_frames_and_none_draws_unasked(make_lesson, tmp_path, monkeypatch):
+    monkeypatch.setenv("SOFIM_LAB_FRAMES", "9")  # of no run of ours
+    lesson = make_lesson("01_a", "import os; print(os.environ['SOFIM_LAB_FRAMES'] or 'none')", "2", "3")
+    notebook = json.loads(lesson.path.read_text(encoding="utf-8"))
+    for cell in notebook["cells"][-2:]:
+        cell["metadata"]["tags"] = ["play"]
+    lesson.path.write_text(json.dumps(notebook), encoding="utf-8")
+    for frames, said in ((0, "none\n"), (1000, "500\n")):
+        (outcome,) = run_lessons([lesson], output=tmp_path / "out", device="cpu", frames=frames)
+        assert outputs(outcome)[2][0]["text"] in (said, [said])

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import os
 import shutil
 import tempfile
@@ -12,7 +13,7 @@ from pathlib import Path
 from sofim_lab.lessons.errors import LessonError
 from sofim_lab.lessons.files import write_atomically
 from sofim_lab.lessons.judging.verdict import Verdict, judge_lesson
-from sofim_lab.lessons.manifest import Lesson
+from sofim_lab.lessons.manifest import Budget, Lesson
 from sofim_lab.lessons.outcome import Outcome
 from sofim_lab.lessons.reporting.environment import describe_environment
 from sofim_lab.lessons.reporting.lesson_page import PageError
@@ -21,8 +22,9 @@ from sofim_lab.lessons.reporting.runfile import LessonRun
 from sofim_lab.lessons.site.links import check_links
 from sofim_lab.lessons.site.pages import INDEX, Entry, page_name, write_index, write_lesson
 from sofim_lab.lessons.site.reading import read_page
-from sofim_lab.lessons.site.weight import BUDGET, Weight, weigh
+from sofim_lab.lessons.site.weight import BUDGET, weigh
 
+FREE = Budget(math.inf, math.inf)  # what a lesson costs is `sofim-lab run`'s to judge: here its pictures are drawn, too
 FILE = "site.json"  # marks a folder as a site of ours, which may be replaced
 
 
@@ -77,16 +79,16 @@ def build_site(
         outcomes, interrupted = execute(executed)
         by_id = {outcome.lesson: outcome for outcome in outcomes}
         copy_mathjax(folder)
+        shown = [lesson for lesson in lessons if lesson.id in by_id]
         entries = tuple(
-            _entry(lesson, by_id[lesson.id], lessons, folder) if lesson.id in by_id else Entry(lesson)
+            _entry(lesson, by_id[lesson.id], shown, folder) if lesson.id in by_id else Entry(lesson)
             for lesson in lessons
         )
         shutil.rmtree(executed, ignore_errors=True)
         environment = describe_environment(lessons[0].path.parent)
         write_index(entries, environment, _notices(entries, interrupted), folder)
-        write_atomically(
-            folder / FILE, json.dumps(_facts(entries, environment.date), indent=1, ensure_ascii=False) + "\n"
-        )
+        facts = _facts(entries, environment.date)
+        write_atomically(folder / FILE, json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
         pages = [INDEX, *(entry.page for entry in entries if entry.page)]
         read = {name: read_page((folder / name).read_text(encoding="utf-8")) for name in pages}
         problems = check_links(read, folder)
@@ -94,22 +96,21 @@ def build_site(
 
 
 def _entry(lesson: Lesson, outcome: Outcome, lessons: Sequence[Lesson], folder: Path) -> Entry:
-    """A lesson's page, its verdict and the weight of its frames; their drawing is no time of the lesson's."""
-    budget = lesson.budgets[outcome.profile]
+    """A lesson's page, its verdict and the weight of its frames."""
     if not outcome.notebook.is_file():
-        return Entry(lesson, _judged(LessonRun(outcome, budget), lesson))
+        return Entry(lesson, _judged(LessonRun(outcome, FREE), lesson))
     weight, page = weigh(outcome.notebook), page_name(lesson)
-    budget = dataclasses.replace(budget, seconds=budget.seconds + weight.seconds)
-    notice = (
-        "" if outcome.status == "passed" else f"This lesson did not run to its end: {outcome.failure or outcome.status}"
-    )
+    notice = ""
+    if outcome.status != "passed":
+        reason = outcome.failure or outcome.status
+        notice = f"This lesson did not run to its end, and what follows is not complete. {reason}"
     try:
         problems = write_lesson(outcome.notebook, lesson, lessons, folder, notice)
     except PageError as error:
-        return Entry(lesson, _judged(LessonRun(outcome, budget, problems=(str(error),)), lesson), weight)
+        return Entry(lesson, _judged(LessonRun(outcome, FREE, problems=(str(error),)), lesson), weight)
     if weight.bytes > BUDGET:
         problems = (*problems, f"{weight}: more than {BUDGET / 1e6:g} MB")
-    return Entry(lesson, _judged(LessonRun(outcome, budget, page, problems), lesson), weight, page)
+    return Entry(lesson, _judged(LessonRun(outcome, FREE, page, problems), lesson), weight, page)
 
 
 def _judged(run: LessonRun, lesson: Lesson) -> Verdict:

@@ -11,6 +11,7 @@ PLACEHOLDER = "/OWNER/"  # the account of the repository, until a fork has put i
 _LINK = re.compile(r'<a\b([^>]*?)\bhref="([^"]*)"([^>]*)>(.*?)</a>', re.DOTALL)
 _IMAGE_WORDS = re.compile(r"\s*<span>[^<]*</span>\s*")  # what a badge has become
 _EMPTY = re.compile(r"<p>\s*(?:<br ?/?>)?\s*</p>")
+_ELSEWHERE = (".ipynb", ".md", ".py", ".yml")  # files of the repository that the site does not hold
 _OTHER_HOST = re.compile(r"(?:https?:)?//", re.IGNORECASE)
 
 
@@ -36,11 +37,7 @@ def mend_links(html: str, lessons: Mapping[str, str]) -> str:
             return f'<a{before}href="{lessons[file]}{hash_sign}{anchor}"{after}>{words}</a>'
         if PLACEHOLDER in address:
             return "" if _IMAGE_WORDS.fullmatch(words) else words
-        if (
-            file.endswith((".ipynb", ".md", ".py", ".yml"))
-            and not urlsplit(address).scheme
-            and " download" not in after
-        ):
+        if file.endswith(_ELSEWHERE) and not urlsplit(address).scheme and " download" not in after:
             return words
         return link[0]
 
@@ -59,10 +56,9 @@ def check_links(pages: Mapping[str, Reading], folder: Path) -> tuple[str, ...]:
     """
     problems = []
     for name, page in pages.items():
-        problems += [
-            f"{name}: loads {source} from another host" for source in page.sources if _OTHER_HOST.match(source)
-        ]
-        local = [source for source in page.sources if not _OTHER_HOST.match(source)]
+        foreign = [source for source in page.sources if _OTHER_HOST.match(source)]
+        problems += [f"{name}: loads {source} from another host" for source in foreign]
+        local = [source for source in page.sources if source not in foreign]
         for address in dict.fromkeys([*page.links, *local]):
             parts = urlsplit(address)
             if parts.scheme or parts.netloc:
@@ -70,6 +66,11 @@ def check_links(pages: Mapping[str, Reading], folder: Path) -> tuple[str, ...]:
             target = unquote(parts.path) or name
             if not (folder / target).is_file():
                 problems.append(f"{name}: the link {address} leads to no file")
-            elif parts.fragment and target in pages and unquote(parts.fragment) not in pages[target].anchors:
+            elif parts.fragment and target in pages and not _finds(parts.fragment, pages[target]):
                 problems.append(f"{name}: the link {address} leads to no section")
     return tuple(problems)
+
+
+def _finds(fragment: str, page: Reading) -> bool:
+    """Whether a browser finds a section: by the fragment as it is written, then decoded."""
+    return fragment in page.anchors or unquote(fragment) in page.anchors

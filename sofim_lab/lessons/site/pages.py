@@ -5,7 +5,7 @@ import json
 import re
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from markupsafe import Markup
@@ -33,7 +33,7 @@ class Entry:
 
     lesson: Lesson
     verdict: Verdict | None = None
-    weight: Weight = Weight()
+    weight: Weight = field(default_factory=Weight)
     page: str = ""
 
 
@@ -82,14 +82,11 @@ def write_lesson(
 
 def _contents(sections: Sequence[Section]) -> str:
     """The sections of a page, to jump to."""
-    items = "".join(
-        f'<li><a href="#{html.escape(section.id)}">{html.escape(section.title)}</a></li>'
-        for section in sections
-        if section.level == 2
-    )
-    return (
-        f'<details class="lesson-contents"><summary>On this page</summary><ol>{items}</ol></details>' if items else ""
-    )
+    chosen = [section for section in sections if section.level == 2]
+    if not chosen:
+        return ""
+    items = "".join(f'<li><a href="#{html.escape(one.id)}">{html.escape(one.title)}</a></li>' for one in chosen)
+    return f'<details class="lesson-contents"><summary>On this page</summary><ol>{items}</ol></details>'
 
 
 def write_index(entries: Sequence[Entry], environment: Environment, notices: Sequence[str], folder: Path) -> None:
@@ -101,9 +98,8 @@ def write_index(entries: Sequence[Entry], environment: Environment, notices: Seq
         notices: What the reader has to know first, a sentence each.
         folder: The site's folder.
     """
-    found = {
-        entry.page: read_page((folder / entry.page).read_text(encoding="utf-8")) for entry in entries if entry.page
-    }
+    pages = [entry.page for entry in entries if entry.page]
+    found = {page: read_page((folder / page).read_text(encoding="utf-8")) for page in pages}
     titles = {entry.page: entry.lesson.title for entry in entries}
     words = json.dumps(_words(found, titles), ensure_ascii=False, separators=(",", ":"))
     write_atomically(folder / ASSETS / "search-index.js", f"window.SOFIM_SECTIONS = {words};\n")

@@ -10,7 +10,8 @@ from sofim_lab.widgets.frames.positions import Positions
 
 _SCRIPT = Path(__file__).with_name("exchange.js")
 _FIELD = "display:flex;align-items:center;gap:0.5em"
-_BAR = "display:flex;flex-wrap:wrap;gap:0.4em 1.5em;align-items:center;border:0;margin:0;padding:0"
+_ALERT = "border:2px solid #D55E00;padding:0.5em;max-width:50em"
+_BAR = "display:flex;flex-wrap:wrap;gap:0.4em 1.5em;align-items:center"
 
 
 def frames_html(frames: Frames, first: Picture, goal: str = "") -> str:
@@ -37,14 +38,15 @@ def frames_html(frames: Frames, first: Picture, goal: str = "") -> str:
     # The data must not end its own script element, whatever the words are.
     packed = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
     fields = "".join(_field(control, i >= plan.together) for i, control in enumerate(plan.controls))
+    shown = first.html(src=data_url(frames.images[0]))
     aim = f'<div class="sofim-goal" role="status"><b>Goal:</b> {html.escape(goal)}</div>' if goal else ""
     return (
         f'<div class="sofim-frames" data-frames="{len(frames.frames)}" data-failed="{frames.failed}" '
         f'data-seconds="{frames.seconds:.1f}">'
-        f'<fieldset class="sofim-controls" style="{_BAR}" hidden>{fields}'
-        '<button type="button" style="font:inherit;padding:0.2em 0.8em">Reset</button></fieldset>'
-        f'{first.html(src=data_url(frames.images[0]))}<div class="sofim-alert" role="alert" hidden style="border:2px solid #D55E00;padding:0.5em">'
-        f'</div>{aim}<div class="sofim-note" style="font-size:90%">{_note(frames)}</div>'
+        f'<fieldset class="sofim-controls" style="border:0;margin:0;padding:0" hidden><div style="{_BAR}">{fields}'
+        f'<button type="button" style="font:inherit;padding:0.2em 0.8em">Reset</button></div></fieldset>{shown}'
+        f'<div class="sofim-alert" role="alert" style="{_ALERT}" hidden></div>{aim}'
+        f'<div class="sofim-note" style="font-size:90%">{_note(frames)}</div>'
         f'<script type="application/json">{packed}</script>'
         f"<script>{_SCRIPT.read_text(encoding='utf-8')}</script></div>"
     )
@@ -64,7 +66,8 @@ def _field(control: Positions, alone: bool) -> str:
             f'<option value="{i}"{" selected" if i == control.start else ""}>{html.escape(text)}</option>'
             for i, text in enumerate(control.texts)
         )
-        return f'<label style="{_FIELD}"{title}><span>{label}</span><select style="font:inherit">{options}</select></label>'
+        menu = f'<select style="font:inherit">{options}</select>'
+        return f'<label style="{_FIELD}"{title}><span>{label}</span>{menu}</label>'
     now = html.escape(control.texts[control.start])
     return (
         f'<label style="{_FIELD}"{title}><span>{label}</span><input type="range" min="0" '

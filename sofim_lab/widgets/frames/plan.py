@@ -43,7 +43,7 @@ class Plan:
         start, sizes = self.start, [len(control.values) for control in self.controls]
         free = [range(size) if i < self.together else (start[i],) for i, size in enumerate(sizes)]
         alone = [
-            start[:i] + (index,) + start[i + 1 :] for i in range(self.together, len(sizes)) for index in range(sizes[i])
+            (*start[:i], index, *start[i + 1 :]) for i in range(self.together, len(sizes)) for index in range(sizes[i])
         ]
         corners = itertools.product(*(dict.fromkeys(pair) for pair in zip(start, self.example, strict=True)))
         return tuple(dict.fromkeys([start, *itertools.product(*free), *alone, *corners]))

@@ -84,9 +84,8 @@ def positions(name: str, control: W.ValueWidget, start: Any, most: int, also: tu
 
 def _option(option: Any) -> tuple[str, Any]:
     """Label and value, as ipywidgets reads an item of `options`."""
-    return (
-        (str(option[0]), option[1]) if isinstance(option, tuple | list) and len(option) == 2 else (str(option), option)
-    )
+    labelled = isinstance(option, tuple | list) and len(option) == 2
+    return (str(option[0]), option[1]) if labelled else (str(option), option)
 
 
 def _along(control: W.ValueWidget, most: int, must: tuple[float, ...]) -> tuple[float, ...]:
@@ -112,12 +111,13 @@ def _along(control: W.ValueWidget, most: int, must: tuple[float, ...]) -> tuple[
 def _spread(low: float, high: float, most: int, must: list[float]) -> list[float]:
     """Even places from `low` to `high`, of which those between the ends give way to the places that must be there."""
     places = [low + (high - low) * i / (most - 1) for i in range(most)]
-    kept = sorted({low, high, *must})
-    for place in kept[1:-1]:
-        between = [other for other in places[1:-1] if other not in kept]
-        if between:
-            places.remove(min(between, key=lambda other: abs(other - place)))
-    return sorted({*places, *kept})
+    for needed in must:
+        there = [place for place in places if math.isclose(place, needed, abs_tol=1e-9)]
+        between = [place for place in places if low < place < high and place not in must]
+        for place in there or sorted(between, key=lambda place: abs(place - needed))[:1]:
+            places.remove(place)
+        places.append(needed)
+    return sorted(places)
 
 
 def _is_number(value: Any) -> bool:

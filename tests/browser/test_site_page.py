@@ -1,0 +1,125 @@
+"""The website as a reader meets it: opened from a file, without network, explorers moved with the keyboard."""
+
+import dataclasses
+import re
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from playwright.sync_api import expect
+
+from sofim_lab.lessons.manifest import PROFILES, Budget, Lesson
+from sofim_lab.lessons.outcome import Outcome
+from sofim_lab.lessons.site.build import build_site
+from sofim_lab.widgets import surface_explorer
+from sofim_lab.widgets.explorer import FRAMES
+
+pytestmark = pytest.mark.browser
+SCREENS = {
+    "desktop": {"viewport": {"width": 1280, "height": 900}, "color_scheme": "light"},
+    "dark": {"viewport": {"width": 1280, "height": 900}, "color_scheme": "dark"},
+    "phone": {"viewport": {"width": 390, "height": 844}, "color_scheme": "light", "has_touch": True},
+}
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """One lesson with an explorer of five controls, of which the last two move alone."""
+    folder = tmp_path_factory.mktemp("site")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(FRAMES, "700000")
+        form = surface_explorer()._repr_mimebundle_()
+    play = new_code_cell("explorer()", outputs=[new_output("display_data", {"text/html": form["text/html"]})])
+    words = new_markdown_cell("# Lesson\n\n## Damping\n\nA matrix $H + \\lambda I$ is damped.\n\n$$x = \\tfrac12$$")
+    path = folder / "notebooks" / "01_newton.ipynb"
+    path.parent.mkdir()
+    nbformat.write(new_notebook(cells=[words, play]), path)
+    limits = dict.fromkeys(PROFILES, 60.0)
+    budgets = dict.fromkeys(PROFILES, Budget(60, 1000))
+    lesson = Lesson("01_newton", path, "Newton", "Why?", 5, ("see",), ("cpu",), budgets, limits, limits)
+    outcome = Outcome("01_newton", "Newton", "passed", "cpu", "quick", {}, 1.0, path)
+    other = dataclasses.replace(lesson, id="02_other", title="Other <b>")
+    also = dataclasses.replace(outcome, lesson="02_other")
+    return build_site([lesson, other], lambda _: ([outcome, also], False), folder / "out").index.parent
+
+
+@pytest.fixture(params=SCREENS)
+def open_page(browser, site, request):
+    """Opens a page of the site and keeps what a browser complains of and asks for."""
+    context = browser.new_context(offline=True, **SCREENS[request.param])
+    noise = []
+
+    def opened(name):
+        page = context.new_page()
+        page.on("console", lambda message: noise.append(message.text))
+        page.on("pageerror", lambda error: noise.append(str(error)))
+        page.on("request", lambda it: noise.append(it.url) if not it.url.startswith(("file:", "data:")) else None)
+        page.goto((site / name).as_uri())
+        return page
+
+    yield opened
+    context.close()
+    assert noise == []
+
+
+def fits(page):
+    return page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_sliders_and_menus_move_the_picture_and_its_words(open_page, tmp_path):
+    page = open_page("01_newton.html")
+    picture, goal = page.locator(".sofim-frames img"), page.locator(".sofim-goal")
+    before, words = picture.get_attribute("src"), picture.get_attribute("alt")
+    expect(goal).to_contain_text("Goal, ○ open:")
+    start_x = page.get_by_label("start x")
+    start_x.focus()
+    page.keyboard.press("ArrowLeft")
+    expect(picture).not_to_have_attribute("src", before)
+    expect(picture).not_to_have_attribute("alt", words)
+    assert page.locator(".sofim-frames figcaption").inner_text() == picture.get_attribute("alt")
+    assert start_x.get_attribute("aria-valuetext") != "0.60"
+    page.keyboard.press("Home")
+    expect(start_x).to_have_attribute("aria-valuetext", "−1.00")
+    expect(picture).to_have_attribute("alt", re.compile(r"saddle, start \(−?-?2\.00"))
+    page.get_by_label("method").select_option("gradient descent")  # start x moves alone: it goes back
+    expect(start_x).to_have_attribute("aria-valuetext", "0.60")
+    expect(picture).to_have_attribute("alt", re.compile("Gradient descent at η = 0.1"))
+    page.get_by_role("button", name="Reset").click()
+    expect(picture).to_have_attribute("src", before)
+    expect(picture).to_have_attribute("alt", words)
+    assert fits(page)
+    page.screenshot(path=tmp_path / "lesson.png", full_page=True)
+
+
+def test_equations_are_set_and_figures_stay_white(open_page):
+    page = open_page("01_newton.html")
+    expect(page.locator("mjx-container")).to_have_count(2)
+    picture = page.locator(".sofim-frames img")
+    assert picture.evaluate("it => getComputedStyle(it).backgroundColor") == "rgb(255, 255, 255)"
+    dark = page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
+    background = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert (sum(map(int, re.findall(r"\d+", background)[:3])) < 150) == dark
+
+
+def test_search_finds_sections_and_leads_to_them(open_page, tmp_path):
+    page = open_page("index.html")
+    assert fits(page)
+    page.get_by_label("Search the lessons").fill("DAMPED")
+    expect(page.locator("#results a")).to_have_text(["Newton › Damping", "Other <b> › Damping"])
+    expect(page.locator("#count")).to_have_text("2 sections")
+    expect(page.locator("#results mjx-container")).to_have_count(2)
+    page.screenshot(path=tmp_path / "search.png", full_page=True)
+    page.locator("#results a").first.click()
+    expect(page.get_by_role("heading", name="Damping")).to_be_in_viewport()
+    page.get_by_role("link", name="Next").click()
+    expect(page).to_have_title("Other <b>")
+    page.get_by_label("Search the lessons").is_visible()
+
+
+def test_without_scripts_the_first_picture_is_there(browser, site):
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto((site / "01_newton.html").as_uri())
+    assert page.locator(".sofim-frames img").get_attribute("alt").startswith("saddle, start (1.20, 0.96).")
+    assert not page.locator(".sofim-controls").is_visible()
+    context.close()

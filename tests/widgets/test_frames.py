@@ -1,0 +1,193 @@
+"""Pictures drawn beforehand: which positions, how many, and what they say."""
+
+import io
+import json
+
+import ipywidgets as W
+import pytest
+from bs4 import BeautifulSoup
+from PIL import Image
+
+from sofim_lab.plots import new_axes, picture
+from sofim_lab.widgets import Explorer, Goal
+from sofim_lab.widgets.explorer import FRAMES
+from sofim_lab.widgets.frames import SCAFFOLD, frames_html
+from sofim_lab.widgets.frames.plan import choose_plan
+from sofim_lab.widgets.frames.positions import positions
+
+PLENTY = 10_000_000
+
+
+def explorer(fail=lambda x, kind: False, goal=None, **controls):
+    """x², drawn as a bar, and how often it was computed."""
+    calls = []
+
+    def compute(x, kind="up", **rest):
+        calls.append((x, kind, *rest.values()))
+        if fail(x, kind):
+            raise ArithmeticError("x < 0 & forbidden")
+        return x * x if kind == "up" else -x * x
+
+    def render(result):
+        (ax,) = new_axes(width=2, height=2)
+        ax.bar([0], [result])
+        return picture(ax, f"The result is {result} & no more.")
+
+    controls = {
+        "x": W.IntSlider(value=2, min=0, max=9, description="x < 10"),
+        "kind": W.Dropdown(options=["up", "down"]),
+        **controls,
+    }
+    return Explorer(controls, compute, render, goal=goal), calls
+
+
+CONTROLS = {
+    "float": W.FloatSlider(value=0.3, min=-1, max=1, step=0.1),
+    "log": W.FloatLogSlider(value=10**0.5, min=-3, max=2, step=0.1),
+    "whole": W.IntSlider(value=60, min=1, max=60),
+    "typed": W.BoundedIntText(value=0, min=0, max=99),
+    "choice": W.SelectionSlider(options=list(range(13)), value=5),
+    "few": W.SelectionSlider(options=[("none", 0.0), ("half", 0.5)], value=0.5),
+    "menu": W.Dropdown(options=list("abcdefghij"), value="d"),
+    "tick": W.Checkbox(value=True),
+    "free": W.FloatText(value=3.5),
+}
+
+
+@pytest.mark.parametrize("most", [3, 5, 8])
+@pytest.mark.parametrize("name", CONTROLS)
+def test_both_ends_and_the_start_are_among_the_positions(name, most):
+    control = CONTROLS[name]
+    found = positions(name, control, control.value, most)
+    assert found.values[found.start] == control.value
+    assert len(found.texts) == len(found.values) == len(set(found.values))
+    if name == "free":
+        assert found.values == (3.5,)
+        return
+    if name == "menu":
+        assert found.values == tuple("abcdefghij")
+        return
+    ends = {"log": (1e-3, 100.0), "choice": (0, 12), "few": (0.0, 0.5), "tick": (False, True)}
+    first, last = ends.get(name) or (control.min, control.max)
+    assert found.values[0] == first
+    assert found.values[-1] == last
+    assert list(found.values) == sorted(found.values)
+    assert len(found.values) <= most
+
+
+def test_positions_are_even_on_the_sliders_own_scale_and_steps():
+    log = W.FloatLogSlider(value=1, min=-4, max=4, step=0.5)
+    assert positions("x", log, 1.0, 5).values == (1e-4, 1e-2, 1.0, 1e2, 1e4)
+    stepped = W.FloatSlider(value=0, min=0, max=1, step=0.25)
+    assert positions("x", stepped, 0.0, 4).values == (0.0, 0.25, 0.75, 1.0)
+    assert positions("x", stepped, 0.0, 3, also=(0.9,)).values == (0.0, 0.9, 1.0)
+    assert positions("x", log, 1.0, 3).texts == ("10⁻⁴", "1", "10⁴")
+
+
+def test_controls_are_combined_where_there_is_room_and_else_move_alone():
+    controls = {name: W.FloatSlider(value=0.5, min=0, max=1, step=0.01) for name in "abc"}
+    start = dict.fromkeys("abc", 0.5)
+    whole = choose_plan(controls, start, {}, 125)
+    assert whole.together == 3
+    assert len(whole.places) == 125
+    pair = choose_plan(controls, start, {}, 60)
+    assert pair.together == 2
+    assert 40 < len(pair.places) <= 60
+    single = choose_plan(controls, start, {}, 10)
+    assert single.together == 0
+    assert len(single.places) <= 10
+    for plan in (whole, pair, single):
+        assert plan.places[0] == plan.start
+        for i, control in enumerate(plan.controls):  # both ends of each, with the others at their start
+            for end in (0, len(control.values) - 1):
+                assert (*plan.start[:i], end, *plan.start[i + 1 :]) in plan.places
+
+
+def test_the_example_can_be_reached_by_moving_one_control_after_the_other():
+    controls = {name: W.FloatSlider(value=0.5, min=0, max=1, step=0.01) for name in "abc"}
+    plan = choose_plan(controls, dict.fromkeys("abc", 0.5), {"a": 0.13, "c": 0.77}, 10)
+    names = {tuple(plan.values(place).values()) for place in plan.places}
+    assert {(0.5, 0.5, 0.5), (0.13, 0.5, 0.5), (0.5, 0.5, 0.77), (0.13, 0.5, 0.77)} <= names
+
+
+def test_frames_show_what_the_explorer_would_show_and_move_nothing():
+    moved, _ = explorer(goal=Goal("make it 81", lambda result: result == 81))
+    moved.set(x=4)
+    frames = moved.frames(PLENTY)
+    assert moved.state == {"x": 4, "kind": "up"}
+    assert len(frames.frames) == 20
+    for place, frame in frames.frames.items():
+        moved.set(**frames.plan.values(place))
+        assert frame.words == moved.picture.alt
+        assert frame.reached == (moved.result == 81)
+        with Image.open(io.BytesIO(frames.images[frame.image])) as image:
+            assert image.size == (200, 200)
+    assert frames.plan.values(frames.plan.start) == {"x": 2, "kind": "up"}
+
+
+def test_equal_pictures_are_kept_once():
+    still, _ = explorer(more=W.Dropdown(options=[1, 2, 3]))
+    frames = still.frames(PLENTY)
+    assert len(frames.frames) == 3 * 2 * 10
+    assert len(frames.images) == 19  # ±0 is one
+
+
+def test_the_budget_is_kept():
+    rich, _ = explorer()
+    everything = rich.frames(PLENTY)
+    for share in (0.9, 0.5, 0.35):
+        most = int(share * everything.bytes)
+        assert rich.frames(most).bytes <= most
+        assert len(rich.frames(most).frames) > 4
+
+
+def test_each_state_is_computed_once():
+    counted, calls = explorer()
+    del calls[:]
+    counted.frames(40_000)
+    assert len(calls) == len(set(calls))
+
+
+def test_a_state_that_fails_is_a_frame_that_says_so():
+    broken, _ = explorer(fail=lambda x, kind: x == 9 and kind == "down")
+    frames = broken.frames(PLENTY)
+    bad = [(frames.plan.values(place), frame) for place, frame in frames.frames.items() if frame.image is None]
+    assert frames.failed == 1
+    assert bad[0][0] == {"x": 9, "kind": "down"}
+    assert bad[0][1].words == "ArithmeticError: x < 0 & forbidden"
+    assert not bad[0][1].reached
+
+
+def test_the_page_holds_controls_words_and_frames_and_is_escaped():
+    aim = Goal("make it 81 </script><b>", lambda result: result == 81)
+    shown, _ = explorer(goal=aim)
+    frames = shown.frames(PLENTY)
+    html = frames_html(frames, shown.picture, aim.text)
+    assert len(html.encode()) <= frames.bytes + SCAFFOLD
+    soup = BeautifulSoup(html, "html.parser")
+    box = soup.find(class_="sofim-frames")
+    assert box["data-frames"] == "20"
+    assert box["data-failed"] == "0"
+    assert len(soup("script")) == 2
+    assert [label.span.text for label in soup("label")] == ["x < 10", "kind"]
+    slider, menu = soup.find("input"), soup.find("select")
+    assert (slider["type"], slider["max"], slider["value"]) == ("range", "9", "2")
+    assert [option.text for option in menu("option")] == ["up", "down"]
+    assert soup.find("fieldset").has_attr("hidden")  # without JavaScript there is nothing to move
+    assert soup.img["alt"] == "The result is 4 & no more."
+    assert soup.img["src"].startswith("data:image/webp;base64,")
+    assert soup.find(class_="sofim-goal").text == f"Goal: {aim.text}"
+    data = json.loads(soup.find("script", type="application/json").string)
+    assert data["frames"]["9,0"][1:] == ["The result is 81 & no more.", 1]
+    assert data["start"] == [2, 0]
+
+
+def test_frames_are_drawn_only_when_asked_for(monkeypatch):
+    shown, calls = explorer()
+    del calls[:]
+    assert "sofim-frames" not in shown._repr_mimebundle_()["text/html"]
+    assert calls == []
+    monkeypatch.setenv(FRAMES, "100000")
+    html = shown._repr_mimebundle_()["text/html"]
+    assert "sofim-frames" in html
+    assert len(html.encode()) <= 100_000
