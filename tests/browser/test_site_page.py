@@ -12,7 +12,7 @@ from sofim_lab.lessons.manifest import PROFILES, Budget, Lesson
 from sofim_lab.lessons.outcome import Outcome
 from sofim_lab.lessons.site.build import build_site
 from sofim_lab.widgets import surface_explorer
-from sofim_lab.widgets.explorer import FRAMES
+from sofim_lab.widgets.frames.wish import FRAMES
 
 pytestmark = pytest.mark.browser
 SCREENS = {

@@ -10,10 +10,10 @@ from PIL import Image
 
 from sofim_lab.plots import new_axes, picture
 from sofim_lab.widgets import Explorer, Goal
-from sofim_lab.widgets.explorer import FRAMES
-from sofim_lab.widgets.frames import SCAFFOLD, frames_html
+from sofim_lab.widgets.frames import frames_html
 from sofim_lab.widgets.frames.plan import choose_plan
 from sofim_lab.widgets.frames.positions import positions
+from sofim_lab.widgets.frames.wish import FRAMES, SCAFFOLD
 
 PLENTY = 10_000_000
 
