@@ -1,4 +1,4 @@
-"""The command `sofim-lab`: list, run, compare, lab, doctor."""
+"""The command `sofim-lab`: what there is to ask for in `main`, and a module for each command."""
 
 from sofim_lab.cli.main import main
 
