@@ -68,8 +68,10 @@ OTHER_WORDS = {  # right, written in another way
     "as it is": lambda answer: answer,
     "an array": lambda answer: np.asarray(answer),
     "a list of floats": lambda answer: tensor(answer).tolist(),
-    "a list of tensors": lambda answer: list(tensor(answer)) if tensor(answer).dim() else answer,
     "with a gradient": lambda answer: tensor(answer).clone().requires_grad_(),
+    "a list of tensors with a gradient": lambda answer: (
+        list(tensor(answer).clone().requires_grad_()) if tensor(answer).dim() else answer
+    ),
 }
 
 

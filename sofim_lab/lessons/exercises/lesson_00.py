@@ -98,6 +98,10 @@ EXERCISES = (
                 "β stands where 1 − β should: with β = 0 the two methods have the same rate, η/ρ.",
             ),
             Mistake(
+                lambda lr, beta, rho: _number((1 - beta) * rho / lr),
+                "η and ρ have changed places: a larger η is a larger rate.",
+            ),
+            Mistake(
                 lambda lr, beta, rho: _number(lr * rho / (1 - beta)),
                 "This is the way back, from SGD's rate to SOFIM's η.",
             ),
@@ -107,6 +111,7 @@ EXERCISES = (
             "With β = 0 there is no average, and the rate is η/ρ. With β near 1 it is far smaller.",
             "return (1 - beta) * lr / rho",
         ),
+        rtol=1e-6,
         otherwise="Try η = 1, β = 0.9, ρ = 0.5, the setting of the race: the answer is 0.2.",
     ),
 )

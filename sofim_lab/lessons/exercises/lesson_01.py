@@ -162,6 +162,14 @@ EXERCISES = (
                 "H.abs() takes the absolute value of every entry. |H| means that of the eigenvalues.",
             ),
             Mistake(
+                lambda H, g, damping: -torch.linalg.solve(H.abs() + damping * torch.eye(len(g), dtype=g.dtype), g),
+                "H.abs() takes the absolute value of every entry. |H| means that of the eigenvalues; and λ is a floor.",
+            ),
+            Mistake(
+                lambda H, g, damping: -g / torch.linalg.eigvalsh(H).abs().clamp(min=damping),
+                "The eigenvalues belong to the eigenvectors: take g there with Qᵀ, divide, and come back.",
+            ),
+            Mistake(
                 _transposed,
                 "Q is transposed: torch.linalg.eigh returns eigenvectors as columns, so Qᵀ acts on g first, then Q.",
             ),

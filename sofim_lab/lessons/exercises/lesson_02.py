@@ -91,6 +91,10 @@ EXERCISES = (
                 "The sign is wrong: F is the mean of s sᵀ; the minus belongs to the second derivative of log p.",
             ),
             Mistake(
+                lambda scores, p, v: torch.cov(scores.mT, aweights=p) @ v,
+                "torch.cov corrects for a small sample unless told otherwise. These are all outcomes: correction=0.",
+            ),
+            Mistake(
                 lambda scores, p, v: p @ scores**2 * v,
                 "This keeps the diagonal of F only: s sᵀ has entries beside it, too.",
             ),
@@ -119,6 +123,14 @@ EXERCISES = (
             Mistake(
                 lambda F, g, epsilon: -(_length(F, g, epsilon) ** 2) * solve(F, g),
                 "A square root is missing: the length enters the constraint squared.",
+            ),
+            Mistake(
+                lambda F, g, epsilon: -torch.sqrt(2 * epsilon * (g @ solve(F, g))) * solve(F, g),
+                "gᵀF⁻¹g belongs in the denominator under the root.",
+            ),
+            Mistake(
+                lambda F, g, epsilon: -((2 * epsilon) ** 0.5) * solve(F, g),
+                "√(2ε) is there, but not the length of F⁻¹g as F measures it: divide by √(gᵀF⁻¹g).",
             ),
             Mistake(
                 lambda F, g, epsilon: -torch.sqrt(2 * epsilon / (g @ F @ g)) * solve(F, g),
@@ -169,6 +181,10 @@ EXERCISES = (
                 lambda F, g, J, damping: -J.T @ solve(J @ F @ J.T + damping * _eye(F), J @ g),
                 "J is transposed: with w = φ(θ) and J = ∂w/∂θ, the gradient in θ is Jᵀg and the matrix JᵀFJ; "
                 "seen in w the damping is λ(JJᵀ)⁻¹, not λ(JᵀJ)⁻¹.",
+            ),
+            Mistake(
+                lambda F, g, J, damping: -J.T @ solve(J.T @ F @ J + damping * _eye(F), J.T @ g),
+                "The last move is transposed: a step in θ changes w by J times it, not by Jᵀ.",
             ),
             Mistake(
                 lambda F, g, J, damping: -solve(F + damping * J @ J.T, g),

@@ -83,6 +83,10 @@ EXERCISES = (
                 "The softmax runs over the samples. It has to run over the classes, dim=1.",
             ),
             Mistake(
+                lambda J, f, v: torch.einsum("ncd,nc,ncD,D->d", J, f.softmax(1) * (1 - f.softmax(1)), J, v) / len(J),
+                "This keeps the diagonal of Λ only: p pᵀ has entries beside it, too.",
+            ),
+            Mistake(
                 lambda J, f, v: torch.einsum("ncd,ncD,D->d", J, J, v) / len(J),
                 "This is JᵀJ v: Λ between the two Jacobians is missing (it is the identity only for a Gaussian).",
             ),

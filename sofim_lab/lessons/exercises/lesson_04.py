@@ -76,6 +76,14 @@ EXERCISES = (
                 "These are standard deviations. Entries of a covariance are variances, without the root.",
             ),
             Mistake(
+                lambda samples: samples.std(0),
+                "These are standard deviations, with n − 1. A covariance holds variances, means over n samples.",
+            ),
+            Mistake(
+                lambda samples: (samples - samples.mean()).square().mean(0),
+                "One mean of all entries is subtracted. Each parameter has a mean of its own: samples.mean(0).",
+            ),
+            Mistake(
                 lambda samples: samples.mean(0).square(),
                 "This is the diagonal of what m mᵀ keeps. What it drops is asked for.",
             ),
@@ -120,6 +128,10 @@ EXERCISES = (
             Mistake(
                 lambda rows, rho: rows.mT @ torch.linalg.solve(_inner(rows), _ones(rows)),
                 "ρ is missing: the small matrix is kρI + GGᵀ.",
+            ),
+            Mistake(
+                lambda rows, rho: rows.mean(0),
+                "This is the mean gradient itself. F⁻¹ has not been applied.",
             ),
             Mistake(
                 lambda rows, rho: rows.mean(0) / rho,

@@ -60,6 +60,14 @@ EXERCISES = (
                 "m (mᵀv) and v (mᵀm) are not the same: the correction points along m.",
             ),
             Mistake(
+                lambda m, v, rho: v / rho - m * m * v / (rho**2 + rho * (m @ m)),
+                "m * m * v multiplies entry by entry. m (mᵀv) is the vector m times one number, the dot product m @ v.",
+            ),
+            Mistake(
+                lambda m, v, rho: (v - v * (m @ v) / (rho + m @ m)) / rho,
+                "The number c multiplies m, not v: (2) says x = (v − c m)/ρ.",
+            ),
+            Mistake(
                 lambda m, v, rho: m * (m @ v) + rho * v,
                 "This is F v, the product. F⁻¹v, the solution, is asked for.",
             ),
@@ -92,6 +100,14 @@ EXERCISES = (
             Mistake(
                 lambda m, r: m / r / (1 + torch.sqrt(m @ (m / r))),
                 "The sum Σ mᵢ²/rᵢ stands without a root in (5).",
+            ),
+            Mistake(
+                lambda m, r: m / r / (1 + m @ m),
+                "The sum in the denominator of (5) is qᵀA⁻¹p: each mᵢ² is divided by its rᵢ.",
+            ),
+            Mistake(
+                lambda m, r: m / (r + m * m),
+                "m * m is taken entry by entry, as if F were diagonal. The sum Σ mᵢ²/rᵢ is one number for all entries.",
             ),
             Mistake(
                 lambda m, r: m / r / (m @ (m / r)),

@@ -43,7 +43,7 @@ def _dense(moment: Tensor, g: Tensor, t: int, lr: float, beta: float, rho: float
 def _rule(
     average: Callable[[Tensor, Tensor, float], Tensor] = lambda moment, g, beta: beta * moment + (1 - beta) * g,
     correction: Callable[[float, int], float] = lambda beta, t: 1 - beta**t,
-    scale: Callable[[Tensor, float, float], float] = lambda m, lr, rho: lr / (rho + m @ m),
+    scale: Callable[[Tensor, float, float], float | Tensor] = lambda m, lr, rho: lr / (rho + m @ m),
     latest: bool = False,
 ) -> Callable[..., Tensor]:
     """The right step with one of its parts replaced."""
@@ -116,6 +116,22 @@ EXERCISES = (
                 "The norm must be squared: ‖m‖² = mᵀm.",
             ),
             Mistake(
+                _rule(scale=lambda m, lr, rho: 1 / (rho + m @ m)),
+                "The rate lr is missing.",
+            ),
+            Mistake(
+                _rule(scale=lambda m, lr, rho: lr / (rho + m * m)),
+                "m * m squares each entry by itself. ‖m‖² is one number, m @ m.",
+            ),
+            Mistake(
+                _rule(scale=lambda m, lr, rho: lr / (rho + m.square().mean())),
+                "This takes the mean of the squares. ‖m‖² is their sum.",
+            ),
+            Mistake(
+                _rule(scale=lambda m, lr, rho: lr * (rho + m @ m)),
+                "This multiplies with ρ + ‖m‖². The inverse divides by it.",
+            ),
+            Mistake(
                 _rule(scale=lambda m, lr, rho: lr / rho),
                 "This is the limit for large ρ. The rank-one part m mᵀ of F is missing.",
             ),
@@ -147,6 +163,10 @@ EXERCISES = (
             Mistake(
                 lambda m, lr, rho: lr / (2 * rho**0.5) * m / torch.linalg.vector_norm(m),
                 "This normalises always: small m must keep the rate η/ρ.",
+            ),
+            Mistake(
+                lambda m, lr, rho: lr / (2 * rho**0.5) * m if 2 * m.norm() > rho**0.5 else lr / rho * m,
+                "Beyond the bound the step has to have the length η/(2√ρ): divide m by its norm there.",
             ),
             Mistake(
                 lambda m, lr, rho: lr / rho * m,
