@@ -3,8 +3,9 @@
     python benchmarks/widgets.py [--lessons 01 05] [--presses 10]
 
 Each lesson is run in JupyterLab in the system's Chromium, as tests/browser does; the arrow keys go to the explorer's
-sliders in turn. The clock starts with the browser's key event and stops behind the frame that shows the new image,
-decoded. Where an explorer shows a coarse picture first, its time stands in the first two columns.
+sliders in turn. A press that changes nothing to be seen, as on a setting that the method does not have, is left out.
+The clock starts with the browser's key event and stops behind the frame that shows the new image, decoded. Where an
+explorer shows a coarse picture first, its time stands in the first two columns.
 """
 
 import argparse
@@ -26,7 +27,7 @@ from explorer_view import CLASS, ExplorerView  # noqa: E402
 from lab_page import LabPage  # noqa: E402
 from lab_server import LabServer, running_lab  # noqa: E402
 
-# Into the list `pictures` of the box goes every new picture: milliseconds since the last key, and whether it is coarse.
+# Into the list `pictures` of the box goes, for every new picture, how many milliseconds after the last key it was seen.
 LISTEN = """box => {
     let last = box.querySelector("figure img"), key = 0;
     box.pictures = [];
@@ -35,14 +36,13 @@ LISTEN = """box => {
         const image = box.querySelector("figure img"), pictures = box.pictures, start = key;
         if (!image || image === last) return;
         last = image;
-        const coarse = image.alt.startsWith("Preview"), channel = new MessageChannel();
-        channel.port1.onmessage = () => pictures.push({ coarse, ms: performance.now() - start });
+        const channel = new MessageChannel();
+        channel.port1.onmessage = () => pictures.push(performance.now() - start);
         await image.decode().catch(() => null);  // a picture that is replaced before it is decoded is never seen
         requestAnimationFrame(() => channel.port2.postMessage(0));
     }).observe(box, { childList: true, subtree: true });
 }"""
 NAME = """box => box.closest(".jp-CodeCell").querySelector(".cm-content").textContent.match(/(\\w+)_explorer\\(/)[1]"""
-IS_DONE = "box => box.pictures.some(picture => !picture.coarse)"
 HEAD = (
     "| lesson | explorer | first picture: median ms | worst | finished: median ms | worst |\n|---|---|---|---|---|---|"
 )
@@ -51,16 +51,15 @@ WARM = 2  # presses that do not count
 
 def presses(explorer: ExplorerView, count: int) -> Iterator[tuple[float, float]]:
     """Milliseconds to the first and to the finished picture of each press, the sliders taking turns."""
-    page, sliders = explorer.lab.page, explorer.handles.count()
+    sliders = explorer.handles.count()
     explorer.box.scroll_into_view_if_needed()
     explorer.box.evaluate(LISTEN)
     for turn in range(count + WARM):
         explorer.press(turn % sliders)
-        page.wait_for_function(IS_DONE, arg=explorer.box.element_handle())
-        pictures = [picture["ms"] for picture in explorer.box.evaluate("box => box.pictures")]
-        if turn >= WARM:
+        explorer.wait_until_still()
+        pictures = explorer.box.evaluate("box => box.pictures")
+        if turn >= WARM and pictures:
             yield pictures[0], pictures[-1]
-        page.wait_for_timeout(150)
 
 
 def measure(server: LabServer, page: LabPage, path: Path, seconds: float, count: int) -> list[str]:

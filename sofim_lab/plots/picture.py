@@ -25,6 +25,12 @@ class Picture:
     alt: str
     width: int
 
+    @property
+    def height(self) -> int:
+        """Height in pixels at which it is shown."""
+        wide, high = (int.from_bytes(self.png[start : start + 4], "big") for start in (16, 20))  # of a PNG's header
+        return round(self.width * high / wide)
+
     def html(self, *, caption: bool = True, src: str = "") -> str:
         """`<figure>` with the image embedded; it needs no other file.
 
@@ -37,9 +43,11 @@ class Picture:
         below = (
             f'<figcaption style="font-size:90%;line-height:1.4;max-width:48em">{words}</figcaption>' if caption else ""
         )
+        # With both sizes, and decoded at once, a picture that replaces another neither flickers nor moves the page.
+        shape = f'width="{self.width}" height="{self.height}" decoding="sync"'
         return (
-            f'<figure style="margin:0.5em 0"><img src="{src}" alt="{words}" '
-            f'width="{self.width}" style="max-width:100%;height:auto;background:white">{below}</figure>'
+            f'<figure style="margin:0.5em 0"><img src="{src}" alt="{words}" {shape} '
+            f'style="max-width:100%;height:auto;background:white">{below}</figure>'
         )
 
     def _repr_html_(self) -> str:

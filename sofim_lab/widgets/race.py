@@ -1,5 +1,7 @@
 """Explorer of lesson 00: a race on digits in which the learner sets SOFIM's ρ and η."""
 
+from dataclasses import replace
+
 import torch
 from torch import nn
 
@@ -48,11 +50,13 @@ def race_explorer(
     def start(seed: int) -> nn.Module:
         return mlp((64, 32, 10), seed=seed, device=digits.device)
 
-    settings = {"epochs": epochs, "seeds": (seed,), "progress": False}
-    others = race(start, digits, rivals, **settings).runs
+    settings = {"seeds": (seed,), "progress": False}
+    others = race(start, digits, rivals, epochs=epochs, **settings).runs
 
-    def compute(rho: float, lr: float) -> RaceResult:
-        return RaceResult(race(start, digits, {"SOFIM": lambda p: SOFIM(p, lr=lr, rho=rho)}, **settings).runs + others)
+    def compute(rho: float, lr: float, epochs: int = epochs) -> RaceResult:
+        """SOFIM trained anew, beside the first epochs of the others."""
+        own = race(start, digits, {"SOFIM": lambda p: SOFIM(p, lr=lr, rho=rho)}, epochs=epochs, **settings).runs
+        return RaceResult(own + tuple(replace(run, epochs=run.epochs[: epochs + 1]) for run in others))
 
     def wins(result: RaceResult) -> bool:
         losses = result.summary()["train_loss"]
@@ -63,4 +67,5 @@ def race_explorer(
         compute,
         render_race,
         goal=Goal("find ρ and η with which SOFIM ends with the lowest training loss of the three.", wins),
+        preview=lambda rho, lr: compute(rho, lr, epochs=min(epochs, 2)),
     )

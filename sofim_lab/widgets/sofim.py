@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import ipywidgets as W
 from torch.optim import Optimizer
@@ -196,6 +196,7 @@ def sofim_digits_explorer() -> Explorer[DigitsState]:
             "SOFIM (momentum direction) at the same η/ρ ends below half of that.",
             _survives,
         ),
+        preview=partial(digits_state, epochs=1),
     )
 
 

@@ -116,6 +116,7 @@ class ExplorerView:
         def still() -> bool:
             before = self.shown()
             self.lab.page.wait_for_timeout(500)
+            self.lab.wait_until_idle()
             return self.shown() == before
 
         wait_for(still, 60, "an end of the pictures")

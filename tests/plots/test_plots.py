@@ -147,3 +147,10 @@ def test_everything_draws_into_given_axes(race):
     left, right = plots.new_axes(2)
     assert plots.plot_race(race, ax=left) is left
     assert plots.plot_step_lengths(race, ax=right) is right
+
+
+def test_a_picture_takes_its_place_before_it_is_loaded():
+    (ax,) = plots.new_axes(width=5.0, height=2.0)
+    shown = plots.picture(ax, "An empty pair of axes.")
+    assert (shown.width, shown.height) == (500, 200)
+    assert 'width="500" height="200"' in shown.html()

@@ -248,6 +248,14 @@ def test_the_race_trains_sofim_alone_and_can_be_won():
     assert first.names == ("SOFIM", "SGD, momentum 0.9", "Adam")
     assert not explorer.reached
     explorer.set(lr=2.0)
-    assert explorer.result["Adam"] is not first["Adam"]
-    assert explorer.result["Adam"][0] is first["Adam"][0]
+    assert explorer.result["Adam"][0] == first["Adam"][0]
+    assert explorer.result["SOFIM"][0] != first["SOFIM"][0]
     assert explorer.reached
+
+
+def test_the_race_shows_its_first_epochs_first():
+    explorer, words = race_explorer(epochs=3, device="cpu"), []
+    explorer.children[-2].observe(lambda change: words.append(change.new), names="value")
+    explorer.set(rho=2.0)
+    assert ["over 2 epochs" in one for one in words] == [True, False]
+    assert "over 3 epochs" in words[-1]

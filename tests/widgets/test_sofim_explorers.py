@@ -71,6 +71,14 @@ def test_the_goal_on_digits_wants_the_control_to_fail_and_sofim_to_learn():
     assert explorer.reached
 
 
+def test_one_epoch_is_shown_before_four():
+    explorer, words = sofim_digits_explorer(), []
+    explorer.children[-2].observe(lambda change: words.append(change.new), names="value")
+    explorer.set(rho=2.0)
+    assert "in 10 steps" in words[0]
+    assert "in 40 steps" in words[1]
+
+
 def test_a_large_rho_makes_sofim_its_own_control():
     state = digits_state(rho=1e6, ratio=1.0, beta=0.9, direction="momentum", epochs=1)
     assert state.sofim.final.train_loss == pytest.approx(state.control.final.train_loss, rel=1e-3)
