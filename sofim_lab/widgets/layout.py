@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 
 import ipywidgets as W
 
-from sofim_lab.widgets.typed import TypedSlider
+from sofim_lab.widgets.typed import BOX, TypedSlider
 from sofim_lab.widgets.values import is_slider
 
 CLASS = "sofim-explorer"
@@ -17,7 +17,7 @@ STYLE = f"""<style>
     outline: 3px solid #0072B2 !important; outline-offset: 1px; }}
 .{CLASS} .widget-readout {{ display: none; }}
 .{CLASS} .widget-slider:has(.noUi-active) .widget-readout {{ display: block; }}
-.{CLASS} .widget-text .widget-label {{ position: absolute; clip-path: inset(50%); }}
+.{BOX} .widget-label {{ position: absolute; clip-path: inset(50%); }}
 .{CLASS} figure img {{ display: block; }}
 .{CLASS} .widget-html-content {{ line-height: 1.4; }}
 </style>"""

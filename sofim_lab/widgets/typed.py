@@ -6,6 +6,8 @@ import ipywidgets as W
 
 from sofim_lab.widgets.values import hint, text_of, value_of
 
+BOX = "sofim-typed"  # the class of the boxes on the page
+
 
 class TypedSlider(W.HBox):
     """A slider and a text box that shows its value; Enter, or leaving the box, sets the slider.
@@ -30,6 +32,7 @@ class TypedSlider(W.HBox):
             tooltip=f"{name}: type {hint(slider)}",
             layout=W.Layout(width="5em", flex="0 0 auto"),
         )
+        self.box.add_class(BOX)
         # While a slider that reports late is dragged, its own number (see STYLE) has to stand in for the box.
         slider.readout = not slider.continuous_update
         slider.layout.flex, slider.layout.width = "1 1 auto", "auto"

@@ -14,8 +14,10 @@ SHOWN = """box => {
 }"""
 CUT_OFF = """box => {
     const right = box.getBoundingClientRect().right + 1, cut = [];
-    for (const label of box.querySelectorAll(".widget-label:not(.widget-text *), button"))
+    for (const label of box.querySelectorAll(".widget-label:not(.sofim-typed *), button"))
         if (label.clientWidth && label.scrollWidth > label.clientWidth) cut.push(`cut off: ${label.textContent}`);
+    for (const label of box.querySelectorAll(".widget-label:not(.sofim-typed *)"))
+        if (label.textContent && getComputedStyle(label).clipPath !== "none") cut.push(`hidden: ${label.textContent}`);
     for (const part of box.querySelectorAll(".widget-slider, .widget-text, .widget-dropdown, button, img, figcaption"))
         if (part.clientWidth && part.getBoundingClientRect().right > right)
             cut.push(`sticks out: ${part.className || part.tagName}`);

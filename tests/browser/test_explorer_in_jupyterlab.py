@@ -1,6 +1,7 @@
 """One explorer by keyboard alone: in which order the controls come, that the focus is seen, and what typing does."""
 
 import re
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -8,6 +9,7 @@ from explorer_view import ExplorerView
 from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
+ROOT = Path(__file__).parents[2]
 FOCUS = """() => {
     const one = document.activeElement, label = one.closest(".jupyter-widgets")?.querySelector(".widget-label");
     return [one.className.includes("noUi-handle") ? "slider" : one.tagName.toLowerCase(),
@@ -65,3 +67,16 @@ def test_a_screen_reader_gets_names(explorer):
         expect(explorer.box.get_by_role("textbox", name=name)).to_be_visible()
     for name in ("Back", "Play", "Step", "Reset"):
         expect(explorer.button(name)).to_be_visible()
+
+
+def test_under_a_dark_theme_the_words_are_light_and_the_picture_stays_white(explorer):
+    theme = "() => jupyterapp.commands.execute('apputils:change-theme', { theme: 'JupyterLab Dark' })"
+    explorer.lab.page.evaluate(theme)
+    expect(explorer.lab.page.locator("body")).to_have_attribute("data-jp-theme-light", "false")
+    for words in (explorer.caption, explorer.status):
+        color = words.evaluate("element => getComputedStyle(element).color")
+        assert min(int(part) for part in re.findall(r"\d+", color)[:3]) > 150, color
+    expect(explorer.image).to_have_css("background-color", "rgb(255, 255, 255)")
+    folder = ROOT / "build" / "browser"
+    folder.mkdir(parents=True, exist_ok=True)
+    explorer.keep(folder / "dark_theme.png")
