@@ -81,7 +81,8 @@ def describe_race(result: RaceResult, metric: str = "train_loss") -> str:
     diverged = [name for name in result.names if _diverged(result, name)]
     fate = f" Diverged: {', '.join(diverged)}." if diverged else ""
     epochs = max(run.final.epoch for run in result)
-    return f"{LABELS[metric].capitalize()} over {epochs} epochs. After the last one, best first: {ranking}.{fate}"
+    span = "1 epoch" if epochs == 1 else f"{epochs} epochs"
+    return f"{LABELS[metric].capitalize()} over {span}. After the last one, best first: {ranking}.{fate}"
 
 
 def plot_step_lengths(runs: Iterable[TrainingResult], ax: Axes | None = None) -> Axes:

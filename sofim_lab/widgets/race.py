@@ -67,5 +67,5 @@ def race_explorer(
         compute,
         render_race,
         goal=Goal("find ρ and η with which SOFIM ends with the lowest training loss of the three.", wins),
-        preview=lambda rho, lr: compute(rho, lr, epochs=min(epochs, 2)),
+        preview=lambda rho, lr: compute(rho, lr, epochs=1),
     )

@@ -68,6 +68,7 @@ def render_path(path: SofimPath) -> Picture:
     plot_map(path.surface, {"SOFIM": path.points}, left)
     set_title(left, f"{path.surface.name}: {path.surface.formula}", fontsize=9.5)
     plot_path_lengths(path, right)
+    right.set_xlim(-1, _LONGEST + 1)  # the same while the steps are played
     set_title(right, f"f = {float(path.losses[-1]):.3g} after {len(path.lengths)} steps")
     return picture(left, describe_sofim_path(path))
 

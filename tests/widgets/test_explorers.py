@@ -253,9 +253,9 @@ def test_the_race_trains_sofim_alone_and_can_be_won():
     assert explorer.reached
 
 
-def test_the_race_shows_its_first_epochs_first():
+def test_the_race_shows_its_first_epoch_first():
     explorer, words = race_explorer(epochs=3, device="cpu"), []
     explorer.children[-2].observe(lambda change: words.append(change.new), names="value")
     explorer.set(rho=2.0)
-    assert ["over 2 epochs" in one for one in words] == [True, False]
+    assert ["over 1 epoch." in one for one in words] == [True, False]
     assert "over 3 epochs" in words[-1]
