@@ -74,13 +74,13 @@ def plot_convergence(
         every = max(1, len(shown) // 8)
         ax.plot(range(len(shown)), shown, label=name, **own.line(), markevery=every)
     ax.set(xlabel="step", ylabel=ylabel)
-    ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    ax.xaxis.set_major_locator(MaxNLocator(5, integer=True, steps=[1, 2, 5, 10]))  # few: see `few_ticks`
     log_y(ax)
     low, high = ax.get_ylim()
     decades = np.log10(high / low)
-    if decades > 9:  # ten labels at most
+    if decades > 6:  # six labels at most
         first = int(np.ceil(np.log10(low)))
-        every = int(np.ceil(decades / 8))
+        every = int(np.ceil(decades / 5))
         ax.set_yticks([10.0**k for k in range(first, int(np.floor(np.log10(high))) + 1, every)])
     ax.legend(loc="best", fontsize=8.5)
     return ax
