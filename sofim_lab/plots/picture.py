@@ -41,7 +41,9 @@ class Picture:
         src = src or "data:image/png;base64," + base64.b64encode(self.png).decode("ascii")
         words = html.escape(self.alt, quote=True)
         below = (
-            f'<figcaption style="font-size:90%;line-height:1.4;max-width:48em">{words}</figcaption>' if caption else ""
+            f'<figcaption style="font-size:90%;line-height:1.4;margin-top:0.3em;max-width:48em">{words}</figcaption>'
+            if caption
+            else ""
         )
         # With both sizes, and decoded at once, a picture that replaces another neither flickers nor moves the page.
         shape = f'width="{self.width}" height="{self.height}" decoding="sync"'
