@@ -1,6 +1,6 @@
 """The top of the Hessian's spectrum and its density on all 1,797 digits, in ratios to PyHessian in the same run.
 
-    python benchmarks/curvature.py [--repeats 15] [--cnn-repeats 3] [--threads 2] [--device cpu] [--dense]
+    python benchmarks/curvature.py [--repeats 15] [--cnn-repeats 3] [--threads 2] [--only mlp cnn] [--device cpu] [--dense]
 
 Making the operator and finding the eigenpairs is timed together, all ways taking turns in random order; the ratios are
 those of the medians. `confirm=False` leaves out the search for repeated eigenvalues, which the other two ways do not
@@ -155,6 +155,7 @@ def main() -> None:
     parser.add_argument("--cnn-repeats", type=int, default=3, help="runs per median, CNN (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=2, help="CPU threads (default: %(default)s)")
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"], help="default: %(default)s")
+    parser.add_argument("--only", nargs="+", choices=["mlp", "cnn"], default=["mlp", "cnn"], help="default: both")
     parser.add_argument("--dense", action="store_true", help="hold density and trace against the dense Hessian")
     arguments = parser.parse_args()
     if min(arguments.repeats, arguments.cnn_repeats, arguments.threads) < 1:
@@ -168,15 +169,16 @@ def main() -> None:
     if PyHessian is None:
         print("PyHessian is not installed here: no ratios (see --help)")
     print("\n| problem | way | median s | fastest s | ratio | residual |\n|---|---|---|---|---|---|")
-    for steps in (0, 50):
+    for steps in (0, 50) if "mlp" in arguments.only else ():
         model = trained(mlp(device=arguments.device), x, y, steps)
         title = f"MLP 64-64-10 after {steps} steps, top 5"
         print(compare(title, model, x, y, 5, arguments.repeats, arguments.device), flush=True)
-    print("\n" + density_lines(model, x, y, arguments.dense) + "\n", flush=True)
-    for steps in (0, 20):
+    for steps in (0, 20) if "cnn" in arguments.only else ():
         convolutional = trained(cnn(arguments.device), x, y, steps)
         title = f"CNN after {steps} steps, top 2"
         print(compare(title, convolutional, x, y, 2, arguments.cnn_repeats, arguments.device), flush=True)
+    if "mlp" in arguments.only:
+        print("\n" + density_lines(model, x, y, arguments.dense), flush=True)
 
 
 if __name__ == "__main__":

@@ -66,6 +66,7 @@ class Grid:
             self.seconds,
             self.scene.origin,
             self.scene.directions,
+            self.scene.constants,
         )
 
     def _fill(self, wanted: np.ndarray) -> None:

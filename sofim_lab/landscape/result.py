@@ -31,6 +31,7 @@ class Slice:
         seconds: Wall time of the evaluation.
         origin: The point w, as a tree; None where it was not kept.
         directions: The trees D_1 (and D_2); empty where they were not kept.
+        constants: What else the model held, by name: frozen parameters and buffers, e.g. batch-norm statistics.
 
     Example:
         >>> picture = Slice(np.array([-1.0, 0.0, 1.0]), None, np.array([1.0, 0.5, np.nan]), labels=("random 1",))
@@ -47,6 +48,7 @@ class Slice:
     seconds: float = 0.0
     origin: Tree | None = field(default=None, repr=False)
     directions: tuple[Tree, ...] = field(default=(), repr=False)
+    constants: Tree = field(default_factory=dict, repr=False)
 
     @property
     def n_nonfinite(self) -> int:
@@ -76,7 +78,7 @@ class Slice:
         return frame
 
     def save(self, path: str | Path) -> Path:
-        """Write everything into one .npz file, origin and directions included; no pickle.
+        """Write everything into one .npz file, origin, directions and buffers included; no pickle.
 
         Args:
             path: Where to; the ending .npz is added if it is missing.
@@ -88,9 +90,8 @@ class Slice:
         path = path if path.suffix == ".npz" else path.with_name(path.name + ".npz")
         arrays = {name: getattr(self, name) for name in ("a", "b", "loss", "accuracy")}
         arrays = {name: array for name, array in arrays.items() if array is not None}
-        trees = ([] if self.origin is None else [("origin", self.origin)]) + [
-            (str(k), tree) for k, tree in enumerate(self.directions)
-        ]
+        trees = [("constants", self.constants), *((str(k), tree) for k, tree in enumerate(self.directions))]
+        trees += [] if self.origin is None else [("origin", self.origin)]
         dtypes: dict[str, str] = {}
         for key, tree in trees:
             for name, tensor in tree.items():
@@ -123,7 +124,7 @@ class Slice:
                 _, key, name = place.split("/", 2)
                 tensor = torch.from_numpy(file[place]).to(getattr(torch, dtype))
                 trees.setdefault(key, {})[name] = tensor
-        origin, labels = trees.pop("origin", None), tuple(meta["labels"])
+        origin, constants, labels = trees.pop("origin", None), trees.pop("constants", {}), tuple(meta["labels"])
         directions = tuple(trees[key] for key in sorted(trees, key=int))
         return cls(
             **fields,
@@ -132,4 +133,5 @@ class Slice:
             seconds=meta["seconds"],
             origin=origin,
             directions=directions,
+            constants=constants,
         )

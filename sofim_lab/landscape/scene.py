@@ -1,7 +1,7 @@
 """What is to be evaluated: a model, a loss, data, a point and directions, checked together before any work."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -35,6 +35,7 @@ class Scene:
     sample_bytes: int = 0  # what all layers put out for one sample
     block: int = 0  # samples that go through the model at once; 0: all
     cache_block: int = 0  # the same, and for convolutions on a CPU no more than its cache holds
+    constants: Tree = field(default_factory=dict)  # frozen parameters and buffers, which no point moves
 
     @property
     def device(self) -> torch.device:
@@ -128,7 +129,9 @@ def build_scene(
         {name: torch.empty_like(w).copy_(tree[name].detach()) for name, w in zip(here, weights, strict=True)}
         for tree in (start, *directions.trees)
     )
-    return _measured(Scene(twin, weights, loss_fn, data, point, tuple(moves), accuracy, batch_norm, int(memory_bytes)))
+    still = {name: t for name, t in (*own.items(), *twin.named_buffers()) if name not in here}
+    scene = Scene(twin, weights, loss_fn, data, point, tuple(moves), accuracy, batch_norm, int(memory_bytes))
+    return _measured(replace(scene, constants={name: t.detach().clone() for name, t in still.items()}))
 
 
 def convolves_on_cpu(model: nn.Module, device: torch.device) -> bool:

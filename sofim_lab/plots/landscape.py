@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from sofim_lab.landscape.result import Slice
 from sofim_lab.plots.color_bar import color_bar, hatch_gaps, room
 from sofim_lab.plots.paths import Paths, describe_paths, draw_paths, named, track
-from sofim_lab.plots.scale import PALE, Scale, number, scale_of
+from sofim_lab.plots.scale import PALE, Clip, Scale, number, scale_of
 from sofim_lab.plots.style import few_ticks, new_axes
 
 METRICS = ("loss", "accuracy")
@@ -21,7 +21,7 @@ def plot_contour(
     *,
     metric: str = "loss",
     log: bool | None = None,
-    clip: tuple[float | None, float | None] | None = None,
+    clip: Clip = None,
 ) -> Axes:
     """The loss over a plane, dark where it is low, and the paths of optimizers on it.
 
@@ -35,7 +35,7 @@ def plot_contour(
             registered optimizer's name gives a path its look.
         ax: Axes to draw into; new ones by default.
         metric: `loss` or `accuracy`.
-        log: Logarithmic colours or not; None decides by the values, see `scale_of`.
+        log: Logarithmic colours or not; None: for a loss as its values ask, see `scale_of`, and not for an accuracy.
         clip: Lowest and highest value to be told apart, None for an end that is free, see `scale_of`.
 
     Returns:
@@ -45,7 +45,7 @@ def plot_contour(
         ValueError: A slice over one direction, without that metric or without a finite value; what `scale_of` refuses.
     """
     values = plane(result, metric)
-    scale = scale_of(values, log=log, clip=clip)
+    scale = scale_for(values, metric, log, clip)
     places, texts = scale.ticks()
     if ax is None:
         ax = new_axes(width=6.6, height=4.8)[0]
@@ -77,7 +77,7 @@ def describe_contour(
     *,
     metric: str = "loss",
     log: bool | None = None,
-    clip: tuple[float | None, float | None] | None = None,
+    clip: Clip = None,
 ) -> str:
     """In words: where the plane is lowest, its range, what is clipped or missing, and where each path goes.
 
@@ -100,7 +100,7 @@ def describe_contour(
         'Loss over the plane of a and b, 3 × 3 points. It is lowest at (0, 0) with 1; the highest value is 3.'
     """
     values = plane(result, metric)
-    scale = scale_of(values, log=log, clip=clip)
+    scale = scale_for(values, metric, log, clip)
     window = (result.a[0], result.a[-1], result.b[0], result.b[-1])
     return " ".join(
         [
@@ -155,6 +155,11 @@ def metric_of(result: Slice, metric: str) -> np.ndarray:
     return np.asarray(values, dtype=np.float64)
 
 
+def scale_for(values: np.ndarray, metric: str, log: bool | None, clip: Clip) -> Scale:
+    """The scale of a metric: shares of samples are linear unless asked otherwise."""
+    return scale_of(values, log=False if log is None and metric == "accuracy" else log, clip=clip)
+
+
 def metric_label(result: Slice, metric: str) -> str:
     """What the values are called, with their unit: a cross-entropy is in nats."""
     if metric == "accuracy":
@@ -178,10 +183,13 @@ def lowest_at(result: Slice, values: np.ndarray, metric: str) -> tuple[float, ..
 
 
 def label_directions(ax: Axes, result: Slice) -> None:
-    """Axis labels: a coordinate counts lengths of its direction."""
-    ax.set_xlabel(f"along {result.labels[0]} (× its length)")
-    if result.b is not None:
-        ax.set_ylabel(f"along {result.labels[1]} (× its length)")
+    """Axis labels of a plane."""
+    ax.set(xlabel=along(result.labels[0]), ylabel=along(result.labels[1]))
+
+
+def along(label: str) -> str:
+    """The label of an axis: a coordinate counts lengths of its direction."""
+    return f"along {label} (× its length)"
 
 
 def free_corner(ax: Axes, ways: Sequence[np.ndarray]) -> str:

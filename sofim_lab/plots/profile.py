@@ -10,12 +10,11 @@ from matplotlib.patches import Patch
 from sofim_lab.landscape.barrier import Barrier
 from sofim_lab.landscape.result import Slice
 from sofim_lab.plots.color_bar import HATCH
-from sofim_lab.plots.landscape import describe_values, label_directions, metric_label, metric_of
-from sofim_lab.plots.scale import Scale, number, scale_of
+from sofim_lab.plots.landscape import along, describe_values, metric_label, metric_of, scale_for
+from sofim_lab.plots.scale import Clip, Scale, number, scale_of
 from sofim_lab.plots.style import few_ticks, label_of, log_y, look, looks_of, new_axes
 
 Slices = Slice | Mapping[str, Slice]
-Clip = tuple[float | None, float | None] | None
 
 
 def plot_profile(
@@ -54,8 +53,7 @@ def plot_profile(
     if clip is not None or scale.above or scale.below:
         ax.set_ylim(scale.levels[0], scale.levels[-1])
     few_ticks(ax.xaxis)
-    label_directions(ax, first)
-    ax.set(xlim=(first.a[0], first.a[-1]), ylabel=metric_label(first, metric))
+    ax.set(xlabel=along(_along(curves)), xlim=(first.a[0], first.a[-1]), ylabel=metric_label(first, metric))
     if gaps or "" not in curves:
         ax.legend(handles=drawn + gaps[:1], loc="best")
     return ax
@@ -83,7 +81,7 @@ def describe_profile(slices: Slices, *, metric: str = "loss", log: bool | None =
     """
     curves, scale = _curves(slices, metric, log, clip)
     first = next(iter(curves.values()))[0]
-    sentences = [f"{metric.capitalize()} along {first.labels[0]}, {len(first.a)} points."]
+    sentences = [f"{metric.capitalize()} along {_along(curves)}, {len(first.a)} points."]
     for name, (line, values) in curves.items():
         own = Scale(scale.levels, scale.log, *scale.outside(values))
         who = f"{label_of(name)}: " if name else ""
@@ -172,7 +170,13 @@ def _curves(
         if line.b is not None:
             raise ValueError(f"slice {name!r} has two directions: draw it with plot_contour, or make one with slice_1d")
     curves = {name: (line, metric_of(line, metric)) for name, line in given.items()}
-    return curves, scale_of(np.concatenate([values for _, values in curves.values()]), log=log, clip=clip)
+    return curves, scale_for(np.concatenate([values for _, values in curves.values()]), metric, log, clip)
+
+
+def _along(curves: dict[str, tuple[Slice, np.ndarray]]) -> str:
+    """What the curves lie along: the direction, where they share one."""
+    labels = {line.labels[0] for line, _ in curves.values()}
+    return labels.pop() if len(labels) == 1 else "the direction"
 
 
 def _hatch_gaps(ax: Axes, places: np.ndarray, values: np.ndarray) -> list[Patch]:

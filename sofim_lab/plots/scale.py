@@ -30,6 +30,9 @@ def _pale(white: float) -> Colormap:
 PALE = _pale(0.22)  # dark is low
 
 
+Clip = tuple[float | None, float | None] | None  # lowest and highest value to be told apart
+
+
 @dataclass(frozen=True)
 class Scale:
     """Levels of a quantity: where they lie, on which scale, and what was clipped to them.
@@ -104,7 +107,7 @@ def scale_of(
     values: np.ndarray,
     *,
     log: bool | None = None,
-    clip: tuple[float | None, float | None] | None = None,
+    clip: Clip = None,
     count: int = 16,
 ) -> Scale:
     """The levels at which values are readable, also when they span decades.

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, NullLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from sofim_lab.optim import registry
 from sofim_lab.optim.palette import PALETTE
@@ -98,7 +98,7 @@ def log_x(ax: Axes) -> None:
 
 
 def log_y(ax: Axes) -> None:
-    """A logarithmic vertical axis with ticks at powers of ten alone, and long enough to hold one."""
+    """A logarithmic vertical axis with ticks at powers of ten, and long enough to hold one."""
     ax.set_yscale("log")
     low, high = ax.get_ylim()
     if high < 10 * low:
@@ -109,7 +109,24 @@ def log_y(ax: Axes) -> None:
 def _powers_of_ten(axis: Axis) -> None:
     """Labels as plain text: setting them as formulas, as matplotlib does, costs another 50 ms a picture."""
     axis.set_minor_locator(NullLocator())
-    axis.set_major_formatter(lambda value, _: power_of_ten(round(math.log10(value))))
+    axis.set_major_locator(_Decades())
+    axis.set_major_formatter(
+        lambda value, _: f"{value:g}" if _is_short(axis) else power_of_ten(round(math.log10(value)))
+    )
+
+
+class _Decades(LogLocator):
+    """Ticks at powers of ten; where there is but one, which says nothing of a scale, at 2 and 5 times them as well."""
+
+    def __call__(self) -> Sequence[float]:
+        self.set_params(subs=(1.0, 2.0, 5.0) if _is_short(self.axis) else (1.0,))
+        return super().__call__()
+
+
+def _is_short(axis: Axis) -> bool:
+    """Whether at most one power of ten is on the axis."""
+    low, high = sorted(axis.get_view_interval())
+    return low > 0 and math.floor(math.log10(high)) <= math.ceil(math.log10(low))
 
 
 def power_of_ten(exponent: int) -> str:

@@ -5,9 +5,9 @@ from matplotlib.colors import LightSource
 from mpl_toolkits.mplot3d.axes3d import Axes3D
 
 from sofim_lab.landscape.result import Slice
-from sofim_lab.plots.landscape import label_directions, metric_label, plane
+from sofim_lab.plots.landscape import label_directions, metric_label, plane, scale_for
 from sofim_lab.plots.paths import Paths, legend_line, named, track
-from sofim_lab.plots.scale import PALE, Scale, scale_of
+from sofim_lab.plots.scale import PALE, Clip, Scale
 from sofim_lab.plots.style import Look, few_ticks, looks_of, new_axes
 
 
@@ -18,7 +18,7 @@ def plot_surface(
     *,
     metric: str = "loss",
     log: bool | None = None,
-    clip: tuple[float | None, float | None] | None = None,
+    clip: Clip = None,
 ) -> Axes3D:
     """The loss over a plane as a surface, and the paths of optimizers laid onto it.
 
@@ -40,7 +40,7 @@ def plot_surface(
         ValueError: Flat axes; what `plot_contour` refuses.
     """
     values = plane(result, metric)
-    scale = scale_of(values, log=log, clip=clip)
+    scale = scale_for(values, metric, log, clip)
     if ax is None:
         ax = new_axes(width=6.6, height=5.4, projection="3d")[0]
         ax.figure.subplots_adjust(left=0.06, right=0.94, bottom=0.07, top=1.0)

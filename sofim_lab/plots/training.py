@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from sofim_lab.plots.style import LINES, label_of, log_y, looks_of, new_axes
 from sofim_lab.training import RaceResult, TrainingResult, step_bound
@@ -69,6 +70,7 @@ def plot_race(result: RaceResult, metric: str = "train_loss", ax: Axes | None = 
         curve.set(**own.line(), markeredgewidth=0)
     ax.legend(curves, [label_of(name) + " (diverged)" * _diverged(result, name) for name in names])
     ax.set(xlabel="epoch", ylabel=LABELS[metric])
+    ax.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
     if metric.endswith("loss"):
         log_y(ax)
     return ax

@@ -58,6 +58,21 @@ def test_a_saved_slice_can_be_made_again(tmp_path):
     assert back.settings["directions"] == {"kind": "random", "seed": 5, "normalise": "filter", "ignore": None}
 
 
+@pytest.mark.parametrize("batch_norm", ["eval", "recompute"])
+@pytest.mark.parametrize("name", ["cnn with batch norm", "half frozen"])
+def test_a_model_with_buffers_and_frozen_parameters_can_be_made_again(name, batch_norm, tmp_path):
+    model = build(name)
+    made = slice_2d(model, CE, data(), plane(model), points=3, batch_norm=batch_norm, progress=False)
+    back = Slice.load(made.save(tmp_path / "plane.npz"))
+    assert back.constants.keys() == model.state_dict().keys() - back.origin.keys() != set()
+    other = build(name, seed=7)
+    other.load_state_dict(back.origin | back.constants)
+    options = {key: back.settings[key] for key in ("batch_norm", "extent")}
+    directions = Directions(back.directions, back.labels)
+    again = slice_2d(other, CE, data(), directions, points=tuple(back.settings["points"]), progress=False, **options)
+    assert again.loss.tobytes() == made.loss.tobytes()
+
+
 def test_the_slice_shares_no_memory_with_the_model():
     model = build("cnn")
     before = snapshot(model)

@@ -7,7 +7,20 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from slice_cases import CE, MODELS, MSE, WIDE, assert_untouched, build, data, mlp, naive, plane, snapshot
+from slice_cases import (
+    CE,
+    MODELS,
+    MSE,
+    WIDE,
+    Interrupted,
+    assert_untouched,
+    build,
+    data,
+    mlp,
+    naive,
+    plane,
+    snapshot,
+)
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -261,22 +274,6 @@ def test_ranges_refuse_other_forms():
     for wrong in ((1, 2, 3), "wide", [(1, 2), (3, 4), (5, 6)]):
         with pytest.raises(ValueError, match="extent="):
             ranges(wrong, 2)
-
-
-class Interrupted(nn.Module):
-    """Raises after so many passes."""
-
-    calls, limit, error = 0, 10**9, KeyboardInterrupt
-
-    def __init__(self):
-        super().__init__()
-        self.first, self.norm, self.last = nn.Linear(6, 4), nn.BatchNorm1d(4), nn.Linear(4, 3)
-
-    def forward(self, x):
-        Interrupted.calls += 1
-        if Interrupted.calls > Interrupted.limit:
-            raise Interrupted.error("stop")
-        return self.last(torch.relu(self.norm(self.first(x))))
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])

@@ -73,6 +73,17 @@ def test_the_accuracy_is_told_by_its_highest_point():
     assert "highest at (0.4, −0.2) with 0.998; the lowest value is 0.03" in words
 
 
+def test_an_accuracy_is_linear_unless_asked_otherwise():
+    shares = np.clip(1.002 - BOWL, 0.002, 1)
+    told = plots.describe_contour(plane(accuracy=shares), metric="accuracy")
+    assert "logarithmic" not in told
+    assert "logarithmic" in plots.describe_contour(plane(accuracy=shares), metric="accuracy", log=True)
+    assert "logarithmic" in plots.describe_contour(plane(shares))
+    (ax,) = plots.new_axes()
+    plots.plot_profile(line(AXIS, accuracy=np.linspace(0.01, 1, 21)), ax, metric="accuracy")
+    assert ax.get_yscale() == "linear"
+
+
 def test_gaps_are_hatched_and_counted():
     ax = plots.plot_contour(with_gap())
     assert texts(ax) == ["not finite"]
@@ -213,6 +224,14 @@ def test_a_profile_over_decades_is_logarithmic_and_may_be_clipped():
     assert ax.get_yscale() == "log"
     assert ax.get_ylim()[1] == 10.0
     assert "points above 10 are drawn as that" in plots.describe_profile(line(10.0 ** (5 * AXIS)), clip=(None, 10.0))
+
+
+def test_profiles_along_several_directions_name_none_of_them():
+    other = Slice(AXIS, None, AXIS**2, labels=("momentum",))
+    for slices, named in (({"SOFIM": line(AXIS**2), "SGD": other}, "the direction"), (line(AXIS**2), "gradient")):
+        ax = plots.plot_profile(slices)
+        assert ax.get_xlabel() == f"along {named} (× its length)"
+        assert plots.describe_profile(slices).startswith(f"Loss along {named}, 21 points.")
 
 
 def test_a_profile_refuses_planes_and_nothing():

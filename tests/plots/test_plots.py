@@ -52,6 +52,24 @@ def test_a_logarithmic_axis_spans_a_decade_and_labels_powers_alone():
     assert {label.get_text() for label in ax.get_yticklabels()} >= {"10⁰", "10¹"}
 
 
+def test_a_short_logarithmic_axis_has_ticks_between_the_powers():
+    (ax,) = plots.new_axes()
+    ax.plot([0, 1], [0.15, 3.0])
+    plots.log_y(ax)
+    ax.figure.canvas.draw()
+    assert {label.get_text() for label in ax.get_yticklabels()} >= {"0.2", "0.5", "1", "2"}
+    ax.set_ylim(1e-3, 1e2)  # and none when it grows
+    ax.figure.canvas.draw()
+    assert {label.get_text() for label in ax.get_yticklabels()} >= {"10⁻²", "10⁰"}
+    assert not {label.get_text() for label in ax.get_yticklabels()} & {"0.5", "1", "2"}
+
+
+def test_epochs_are_whole_numbers(race):
+    ax = plots.plot_race(race)
+    ax.figure.canvas.draw()
+    assert all(float(place).is_integer() for place in ax.get_xticks())
+
+
 def test_small_powers_are_labelled_as_such():
     (ax,) = plots.new_axes()
     ax.plot([1e-8, 1e2], [0, 1])
