@@ -1,6 +1,6 @@
 """The top of the Hessian's spectrum and its density on all 1,797 digits, in ratios to PyHessian in the same run.
 
-    python benchmarks/curvature.py [--repeats 15] [--cnn-repeats 3] [--threads 2] [--only mlp cnn] [--device cpu] [--dense]
+    python benchmarks/curvature.py [--repeats 15] [--cnn-repeats 3] [--threads 2] [--only mlp cnn] [--dense]
 
 Making the operator and finding the eigenpairs is timed together, all ways taking turns in random order; the ratios are
 those of the medians. `confirm=False` leaves out the search for repeated eigenvalues, which the other two ways do not
