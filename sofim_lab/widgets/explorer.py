@@ -20,7 +20,14 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Goal(Generic[Result]):
-    """What the learner is to reach by moving the controls, the test of it, and values of controls that pass it."""
+    """What the learner is to reach by moving the controls.
+
+    Attributes:
+        text: The goal in words.
+        reached: The test of a result.
+        example: Values of some controls that pass it while the others stand at their start, so that the pictures of
+            a page without a kernel lead there.
+    """
 
     text: str
     reached: Callable[[Result], bool]

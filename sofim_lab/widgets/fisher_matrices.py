@@ -114,7 +114,11 @@ def four_matrices_explorer() -> Explorer[MatricesState]:
         },
         matrices_state,
         render_matrices,
-        goal=Goal(f"bring the empirical FIM to within {100 * _WITHIN:g} % of F.", within),
+        goal=Goal(
+            f"bring the empirical FIM to within {100 * _WITHIN:g} % of F.",
+            within,
+            example={"hidden": 1, "noise": 0.5, "step": 300},
+        ),
         play="step",
         interval=800,
     )
@@ -211,6 +215,8 @@ def drawn_labels_explorer() -> Explorer[DrawnLabelsState]:
         fewer = state.distances[: DRAWS.index(state.draws)]
         return state.distance <= _CLOSE and all(distance > _CLOSE for distance in fewer)
 
+    distances = drawn_labels_state(DRAWS[0], noise=0.0, step=100, seed=0).distances
+    smallest = next((S for S, distance in zip(DRAWS, distances, strict=True) if distance <= _CLOSE), DRAWS[-1])
     return Explorer(
         {
             "draws": W.SelectionSlider(options=DRAWS, value=1, description="labels, S"),
@@ -220,7 +226,11 @@ def drawn_labels_explorer() -> Explorer[DrawnLabelsState]:
         },
         drawn_labels_state,
         render_drawn_labels,
-        goal=Goal(f"the smallest S for which the estimate is at most {100 * _CLOSE:g} % away from F.", enough),
+        goal=Goal(
+            f"the smallest S for which the estimate is at most {100 * _CLOSE:g} % away from F.",
+            enough,
+            example={"draws": smallest},
+        ),
         play="draws",
         interval=500,
     )

@@ -97,6 +97,7 @@ def gaussian_pair_explorer() -> Explorer[PairState]:
         goal=Goal(
             "a step of length ‖δ‖ ≥ 0.8 that hardly changes the distribution: KL ≤ 0.05 nats.",
             lambda state: state.distance >= 0.8 - 1e-9 and state.kl <= 0.05,
+            example={"std": 3.0, "other": 3.0, "shift": 0.8},
         ),
     )
 
@@ -112,6 +113,7 @@ def bernoulli_pair_explorer() -> Explorer[PairState]:
         goal=Goal(
             "a small change that the approximation gets wrong: KL ≤ 0.05 nats, and ½ δᵀFδ at least twice KL.",
             lambda state: 1e-9 < state.kl <= 0.05 and state.quadratic >= 2 * state.kl,
+            example={"p": 0.01, "q": 0.06},
         ),
     )
 
@@ -230,6 +232,7 @@ def reparametrisation_explorer() -> Explorer[FitState]:
             "with one parametrisation (μ, σ) and another that is not affine in it, find η and λ for which the natural "
             "paths agree to 1 % of the way.",
             lambda state: state.gaps["natural"] <= 0.01 and _differ_curvedly(state.names),
+            example={"lr": 0.1, "damping": 0.01},
         ),
         play="time",
     )

@@ -117,6 +117,7 @@ def quadratic_explorer() -> Explorer[QuadraticState]:
             "at a condition number of 20 or more, find a learning rate with which gradient descent needs at most 10 % "
             "more steps than with the best one.",
             lambda s: s.condition >= 20 and steps_needed(s.factor) <= 1.1 * steps_needed(s.best_factor),
+            example={"condition": 100.0, "share": 1.98},
         ),
         play="steps",
         interval=150,
@@ -227,6 +228,7 @@ def surface_explorer() -> Explorer[SurfaceState]:
         goal=Goal(
             "find a start from which pure Newton ends at a saddle, and a method that reaches a minimum from there.",
             rescued,
+            example={"method": "saddle-free, |H|", "y": 0.1},
         ),
         play="steps",
     )  # fmt: skip

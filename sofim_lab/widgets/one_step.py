@@ -66,6 +66,7 @@ def one_step_explorer() -> Explorer[OneStepState]:
         goal=Goal(
             "choose ρ and ‖m‖ so that SOFIM's step is at most half as long as that of momentum.",
             lambda state: state.share <= 0.5,
+            example={"norm": 1.0},
         ),
         play="norm",
         interval=200,

@@ -76,6 +76,7 @@ def dial_explorer(samples: Tensor) -> Explorer[DialState]:
             f"at some ρ of at most {SMALL}, choose the smallest k whose direction has a cosine of at least {NEAR} with "
             "that of all samples.",
             lambda state: state.rho <= SMALL * (1 + 1e-9) and state.k == state.smallest,
+            example={"rho": SMALL, "k": DialState(1, SMALL, dial(samples, SMALL)).smallest},
         ),
         play="k",
     )
@@ -159,6 +160,7 @@ def proxy_explorer(run: Run) -> Explorer[ProxyState]:
             "find the matrix and the step at which |cos(m, v₁)| is the largest of the whole run, and there a ρ with "
             f"which cos(m, (A + ρI)⁻¹m) is at least {NEAR}.",
             lambda state: state.found,
+            example={"matrix": best[0], "step": best[1], "rho": 1e3},
         ),
         play="step",
     )

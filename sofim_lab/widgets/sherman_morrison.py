@@ -85,6 +85,7 @@ def derivation_explorer() -> Explorer[DerivationState]:
             "in float32, find a ρ at which the textbook form has no correct digit left (error 1 or more) "
             "while the collapsed form (8) still has six.",
             lambda state: state.dtype == "float32" and state.textbook_error >= 1 and state.stable_error <= 1e-6,
+            example={"rho": 1e-8},
         ),
         play="rho",
     )
@@ -144,6 +145,7 @@ def spectrum_explorer() -> Explorer[SpectrumState]:
         goal=Goal(
             "choose ρ and ‖m‖ so that the step is as long as it can be: at least 99 % of 1/(2√ρ).",
             lambda state: state.step_length >= 0.99 * state.bound,
+            example={"norm": 1.0},
         ),
         play="norm",
     )

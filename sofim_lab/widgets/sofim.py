@@ -91,6 +91,7 @@ def sofim_path_explorer() -> Explorer[SofimPath]:
             "on the quadratic with noise 1 or more, in 60 steps of the momentum direction, take at least one step "
             "of 95 % of the bound, and stay within 0.15 of the minimum for the last ten.",
             _settles_after_a_longest_step,
+            example={"rho": 30.0},
         ),
         play="steps",
         interval=200,
@@ -196,6 +197,7 @@ def sofim_digits_explorer() -> Explorer[DigitsState]:
             "find a rate η/ρ with which the constant-rate run ends above the loss it began with, and a ρ with which "
             "SOFIM (momentum direction) at the same η/ρ ends below half of that.",
             _survives,
+            example={"ratio": 10.0, "rho": 0.05},
         ),
         preview=partial(digits_state, epochs=1),
     )

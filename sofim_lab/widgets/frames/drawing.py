@@ -4,6 +4,7 @@ import base64
 import io
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,9 @@ import ipywidgets as W
 from PIL import Image
 
 from sofim_lab.plots import Picture
+from sofim_lab.plots.picture import before_each_picture
 from sofim_lab.widgets.frames.plan import Place, Plan, choose_plan
+from sofim_lab.widgets.frames.scales import Scales
 
 _COLOURS = 64  # of the palette: lines, tiles and the grey of their edges; a picture then has about 10 kB
 _OVERHEAD = 60  # bytes of a frame on the page, beside its image and its words
@@ -75,6 +78,7 @@ def draw_frames(
     """Draw an explorer at as many positions of its controls as the budgets allow.
 
     The ends of every control are drawn first, and say what a picture costs; from that the number of pictures follows.
+    They also say which axes all pictures can share: `Scales`.
     A state that cannot be computed or drawn becomes a frame that says so.
 
     Args:
@@ -90,11 +94,12 @@ def draw_frames(
     Returns:
         The frames.
     """
-    began = time.monotonic()
     camera = _Camera(start, compute, render, reached)
     plan = choose_plan(controls, start, example or {}, 0)
+    camera.measure(plan)
+    drawing = time.monotonic()
     drawn = camera.draw(plan)
-    most = min(most_bytes / drawn.bytes, most_seconds / (time.monotonic() - began)) * len(drawn.frames)
+    most = min(most_bytes / drawn.bytes, most_seconds / (time.monotonic() - drawing)) * len(drawn.frames)
     while True:
         richer = choose_plan(controls, start, example or {}, most)
         if richer == plan or len(richer.places) < len(plan.places):
@@ -118,6 +123,13 @@ class _Camera:
         self.rest, self.compute, self.render, self.reached = rest, compute, render, reached
         self.seen: dict[tuple[Any, ...], tuple[bytes | None, str, bool]] = {}
         self.began = time.monotonic()
+        self.scales = Scales()
+
+    def measure(self, plan: Plan) -> None:
+        """The scales of the places of a plan; those that cannot be shown have none."""
+        for place in plan.places:
+            with before_each_picture(self.scales.measure), suppress(Exception):
+                self.render(self.compute(**{**self.rest, **plan.values(place)}))
 
     def draw(self, plan: Plan) -> Frames:
         """All frames of a plan."""
@@ -134,7 +146,8 @@ class _Camera:
         if key not in self.seen:
             try:
                 result = self.compute(**state)
-                picture = self.render(result)
+                with before_each_picture(self.scales.apply):
+                    picture = self.render(result)
                 self.seen[key] = (small(picture), picture.alt, bool(self.reached(result)))
             except Exception as error:  # whatever the explorer's functions raise: the reader is told
                 self.seen[key] = (None, f"{type(error).__name__}: {error}", False)
