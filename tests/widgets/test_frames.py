@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 
 import ipywidgets as W
 import pytest
@@ -9,10 +10,27 @@ from bs4 import BeautifulSoup
 from PIL import Image
 
 from sofim_lab.plots import new_axes, picture
-from sofim_lab.widgets import Explorer, Goal
+from sofim_lab.plots.picture import before_each_picture
+from sofim_lab.widgets import (
+    Explorer,
+    Goal,
+    bernoulli_pair_explorer,
+    derivation_explorer,
+    drawn_labels_explorer,
+    four_matrices_explorer,
+    gaussian_pair_explorer,
+    one_step_explorer,
+    quadratic_explorer,
+    reparametrisation_explorer,
+    sofim_digits_explorer,
+    sofim_path_explorer,
+    spectrum_explorer,
+    surface_explorer,
+)
 from sofim_lab.widgets.frames import frames_html
 from sofim_lab.widgets.frames.plan import choose_plan
 from sofim_lab.widgets.frames.positions import positions
+from sofim_lab.widgets.frames.scales import Scales
 from sofim_lab.widgets.frames.wish import FRAMES, SCAFFOLD
 
 PLENTY = 10_000_000
@@ -141,7 +159,7 @@ def test_the_budget_is_kept():
         assert len(rich.frames(most).frames) > 4
 
 
-def test_each_state_is_computed_once():
+def test_the_states_of_all_plans_that_are_tried_are_computed_once():
     counted, calls = explorer()
     del calls[:]
     counted.frames(40_000)
@@ -191,3 +209,97 @@ def test_frames_are_drawn_only_when_asked_for(monkeypatch):
     html = shown._repr_mimebundle_()["text/html"]
     assert "sofim-frames" in html
     assert len(html.encode()) <= 100_000
+
+
+GOALS = {
+    "derivation": derivation_explorer,
+    "spectrum": spectrum_explorer,
+    "one step": one_step_explorer,
+    "quadratic": quadratic_explorer,
+    "surface": surface_explorer,
+    "gaussian": gaussian_pair_explorer,
+    "bernoulli": bernoulli_pair_explorer,
+    "reparametrisation": reparametrisation_explorer,
+    "matrices": four_matrices_explorer,
+    "draws": drawn_labels_explorer,
+    "path": sofim_path_explorer,
+    "digits": sofim_digits_explorer,
+}
+
+
+@pytest.mark.parametrize("make", GOALS.values(), ids=GOALS)
+def test_the_example_of_every_goal_reaches_it(make):
+    shown = make()
+    assert not shown.reached
+    shown.set(**shown._goal.example)
+    assert shown.reached
+
+
+def limits_of(draw, values):
+    """The limits of the vertical axis in each picture, before and after sharing."""
+    scales, own, shared = Scales(), [], []
+    for see in (scales.measure, lambda figure: own.append(figure.axes[0].get_ylim()), scales.apply):
+        for value in values:
+            with before_each_picture(see):
+                picture(draw(value), "a picture")
+    for value in values:
+        ax = draw(value)
+        scales.apply(ax.figure)
+        shared.append(ax.get_ylim())
+    return own, shared
+
+
+def line(value, log=False):
+    (ax,) = new_axes()
+    ax.plot([0, 1], [1, value])
+    if log:
+        ax.set_yscale("log")
+    return ax
+
+
+def test_an_axis_is_shared_and_loses_nothing():
+    own, shared = limits_of(line, [2.0, 2.5, 3.0])
+    assert len(set(own)) == 3
+    assert set(shared) == {own[-1]}
+
+
+def test_an_axis_that_would_press_others_into_a_corner_is_not_shared():
+    own, shared = limits_of(line, [2.0, 2.5, 1e9])
+    assert own == shared
+
+
+def test_a_logarithmic_axis_is_shared_by_decades():
+    own, shared = limits_of(lambda value: line(value, log=True), [1e3, 1e4, 1e5])
+    assert len(set(own)) == 3
+    assert len({tuple(round(math.log10(end), 6) for end in one) for one in shared}) == 1
+    assert all(one[0] <= mine[0] * (1 + 1e-9) and one[1] >= mine[1] * (1 - 1e-9) for one in shared for mine in own)
+
+
+def test_maps_keep_their_window():
+    def colours(value):
+        (ax,) = new_axes()
+        ax.pcolormesh([0, 1], [0, value], [[1.0]])
+        return ax
+
+    own, shared = limits_of(colours, [1.0, 1.5])
+    assert own == shared
+
+
+def test_pictures_of_an_explorer_share_their_axes_and_only_while_frames_are_drawn():
+    seen = []
+    shown, _ = explorer()
+    original = shown._render
+
+    def render(result):
+        (ax,) = new_axes(width=2, height=2)
+        ax.bar([0], [50 + result / 10])
+        drawn = picture(ax, "a bar")
+        seen.append(ax.get_ylim())
+        return drawn
+
+    shown._render = render
+    shown.frames(PLENTY)
+    assert seen[-1] == seen[-2] == seen[-3]
+    shown._render = original
+    shown.set(x=3)
+    assert shown.picture.alt == "The result is 9 & no more."

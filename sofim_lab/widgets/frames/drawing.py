@@ -124,12 +124,16 @@ class _Camera:
         self.seen: dict[tuple[Any, ...], tuple[bytes | None, str, bool]] = {}
         self.began = time.monotonic()
         self.scales = Scales()
+        self.measured: dict[tuple[Any, ...], Any] = {}  # results that are not drawn yet
 
     def measure(self, plan: Plan) -> None:
         """The scales of the places of a plan; those that cannot be shown have none."""
         for place in plan.places:
+            state = {**self.rest, **plan.values(place)}
             with before_each_picture(self.scales.measure), suppress(Exception):
-                self.render(self.compute(**{**self.rest, **plan.values(place)}))
+                result = self.compute(**state)
+                self.measured[tuple(state.values())] = result
+                self.render(result)
 
     def draw(self, plan: Plan) -> Frames:
         """All frames of a plan."""
@@ -145,7 +149,7 @@ class _Camera:
         key = tuple(state.values())
         if key not in self.seen:
             try:
-                result = self.compute(**state)
+                result = self.measured.pop(key) if key in self.measured else self.compute(**state)
                 with before_each_picture(self.scales.apply):
                     picture = self.render(result)
                 self.seen[key] = (small(picture), picture.alt, bool(self.reached(result)))
