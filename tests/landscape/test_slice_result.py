@@ -65,6 +65,7 @@ def test_a_model_with_buffers_and_frozen_parameters_can_be_made_again(name, batc
     made = slice_2d(model, CE, data(), plane(model), points=3, batch_norm=batch_norm, progress=False)
     back = Slice.load(made.save(tmp_path / "plane.npz"))
     assert back.constants.keys() == model.state_dict().keys() - back.origin.keys() != set()
+    assert all(torch.equal(t, model.state_dict()[name]) for name, t in back.constants.items())
     other = build(name, seed=7)
     other.load_state_dict(back.origin | back.constants)
     options = {key: back.settings[key] for key in ("batch_norm", "extent")}
