@@ -36,7 +36,7 @@ class Goal(Generic[Result]):
 
 @lru_cache(maxsize=1)
 def _leave_the_libraries_out_of_garbage_collection() -> None:
-    """Once: a full pass over PyTorch, pandas and matplotlib would hold up every tenth picture by half a second."""
+    """Once: a full pass over PyTorch, pandas and matplotlib would hold up a picture now and then by 0.3 s."""
     gc.collect()
     gc.freeze()
 
