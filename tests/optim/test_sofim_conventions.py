@@ -1,6 +1,7 @@
 """What every user of torch.optim relies on, and the errors of SOFIM."""
 
 import copy
+import io
 import pickle
 
 import pytest
@@ -8,6 +9,7 @@ import torch
 from torch import nn
 
 from sofim_lab import SOFIM
+from sofim_lab.optim._sofim.reduce import side_by_side
 
 each_direction = pytest.mark.parametrize("direction", ["momentum", "gradient"])
 
@@ -312,3 +314,27 @@ def test_groups_that_all_say_the_same_are_one_optimizer():
     assert SOFIM(groups).param_groups[1]["blocks"] == "tensor"
     with pytest.raises(ValueError, match="blocks must be the same in all groups"):
         SOFIM([groups[0], {"params": [nn.Parameter(torch.ones(2))], "blocks": "global"}])
+
+
+def test_short_moments_share_a_buffer_also_after_a_round_trip():
+    model = nn.Sequential(nn.Linear(5, 7), nn.Linear(7, 3))
+    optimizer = SOFIM(model.parameters(), direction="gradient")
+
+    def step(optimizer, ps):
+        generator = torch.Generator().manual_seed(3)
+        for p in ps:
+            p.grad = torch.randn(p.shape, generator=generator)
+        optimizer.step()
+        return side_by_side([optimizer.state[p]["moment"] for p in ps])
+
+    assert step(optimizer, list(model.parameters())).numel() == sum(p.numel() for p in model.parameters())
+    file = io.BytesIO()
+    torch.save((model, optimizer), file)
+    file.seek(0)
+    copies = [copy.deepcopy((model, optimizer)), torch.load(file, weights_only=False)]
+    moments = step(optimizer, list(model.parameters()))
+    for _, its_optimizer in copies:
+        its_moments = step(its_optimizer, its_optimizer.param_groups[0]["params"])
+        assert torch.equal(its_moments, moments)
+        for p, q in zip(model.parameters(), its_optimizer.param_groups[0]["params"], strict=True):
+            assert torch.equal(p, q)

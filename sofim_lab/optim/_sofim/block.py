@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from sofim_lab.optim._sofim.diagnostics import Gauge
-from sofim_lab.optim._sofim.reduce import Scalar, Sums, float32, looks_parallel, number, pair, remainder
-from sofim_lab.optim._sofim.shards import Shards, local, sum_over
+from sofim_lab.optim._sofim.reduce import Scalar, Sums, float32, number, pair, remainder, runs
+from sofim_lab.optim._sofim.shards import Shards, is_sharded, local, sum_over
 
-HOT = 2**14  # length from which a tensor is worth finishing while it is in the cache
+PART = 2**20  # numbers of one part: few enough to be in the cache still when their norm is taken
 STIFF = 10.0  # ‖m‖²/ρ from which the rounding of mᵀv is magnified
 
 Part = tuple[list[Tensor], list[Tensor], list[Tensor]]  # parameters, gradients, moments
@@ -33,18 +33,17 @@ class Block:
 
     def __post_init__(self) -> None:
         group, columns = self.group, (self.ps, self.gs, [state["moment"] for state in self.states])
-        if self.shards:
+        if is_sharded(self.ps[0]):
             columns = tuple([local(x, p) for x, p in zip(xs, self.ps, strict=True)] for xs in columns)
         if columns[0][0].is_complex():
             columns = tuple([torch.view_as_real(x) for x in xs] for xs in columns)
-        sizes = [p.numel() for p in columns[0]]
         sign = -1 if group["maximize"] else 1
         self.lr = number(group["lr"])
-        self.rho, self.rate, self.size = group["rho"], sign * self.lr, sum(sizes)
+        self.rho, self.rate = group["rho"], sign * self.lr
         self.weight = (1 - group["beta"]) / (1 - group["beta"] ** self.step)  # of v in the average m
         self.decay = 0.0 if group["decoupled_weight_decay"] else sign * group["weight_decay"]
         self.low = columns[0][0].dtype.itemsize < 4  # bfloat16 and float16: their moments are float32
-        self.parts = split(columns, sizes, group["foreach"])
+        self.parts = split(columns, group["foreach"])
 
     @property
     def device(self) -> torch.device:
@@ -55,18 +54,18 @@ class Block:
         """Average: m ← m + w (v − m), counting the step; returns ‖m‖² and, where asked for, mᵀv."""
         for state in self.states:
             state["step"] = self.step
-        sums, decayed = Sums(), Sums()
+        sums, decayed = Sums(), Sums() if with_product and self.decay else None
         for ps, gs, ms in self.parts:
             _lerp(ms, gs, self.weight)
             if self.decay:
                 _add(ms, ps, self.weight * self.decay)
             sums.add(ms, gs if with_product else None)
-            if with_product and self.decay:
+            if decayed:
                 decayed.add(ms, ps)
         mm, mv = sums.squared_norm(), 0.0
         if with_product:
-            mv = self._refined(mm, sums.product())
-            mv = mv + self.decay * decayed.product() if self.decay else mv
+            mv = self._refined(sums, mm, sums.product())
+            mv = mv + self.decay * decayed.product() if decayed else mv
         return self._summed(mm, mv) if self.shards else (mm, mv)
 
     def _summed(self, *values: Scalar) -> list[Scalar]:
@@ -108,11 +107,9 @@ class Block:
         if self.group["decoupled_weight_decay"] and self.group["weight_decay"]:
             torch._foreach_mul_(ps, 1 - self.lr * self.group["weight_decay"])
 
-    def _refined(self, mm: Scalar, mg: Scalar) -> Scalar:
+    def _refined(self, sums: Sums, mm: Scalar, mg: Scalar) -> Scalar:
         """Scalar product mᵀg with all its digits where the step is a small difference, at sin²∠(m, g) < 0.1."""
-        if self.device.type != "cpu" or not mm > STIFF * self.rho:
-            return mg
-        if not looks_parallel(*([x for part in self.parts for x in part[i]] for i in (2, 1))):
+        if self.device.type != "cpu" or not mm > STIFF * self.rho or not sums.look_parallel(mm, mg):
             return mg
         gradient = Sums()
         for _, gs, _ in self.parts:
@@ -120,19 +117,16 @@ class Block:
         if mg**2 <= 0.9 * mm * gradient.squared_norm():
             return mg
         a = float32(mg / mm)
-        return a * mm + sum(remainder(ms, gs, a, self.size) for _, gs, ms in self.parts)
+        size = sum(p.numel() for ps, _, _ in self.parts for p in ps)
+        return a * mm + sum(remainder(ms, gs, a, size) for _, gs, ms in self.parts)
 
 
-def split(columns: Part, sizes: list[int], foreach: bool | None) -> list[Part]:
-    """Parts: short tensors together for the _foreach kernels, long ones alone; all together or alone if asked to."""
-    if foreach is None:
-        foreach = max(sizes) < HOT
-        if not foreach and min(sizes) < HOT:
-            short = [i for i, n in enumerate(sizes) if n < HOT]
-            long = [i for i, n in enumerate(sizes) if n >= HOT]
-            together = tuple([column[i] for i in short] for column in columns)
-            return [together, *(tuple([column[i]] for column in columns) for i in long)]
-    return [columns] if foreach else [tuple([x] for x in row) for row in zip(*columns, strict=True)]
+def split(columns: Part, foreach: bool | None) -> list[Part]:
+    """Parts for the _foreach kernels: neighbours up to a length; all together or each alone if asked to."""
+    if foreach:
+        return [columns]
+    limit = PART if foreach is None else 0
+    return [tuple([column[some] for column in columns]) for some, _ in runs(columns[0], limit)]
 
 
 def _lerp(ms: list[Tensor], gs: list[Tensor], weight: float) -> None:

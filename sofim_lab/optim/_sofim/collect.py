@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 
-from sofim_lab.optim._sofim.block import Block
+from sofim_lab.optim._sofim.block import PART, Block
+from sofim_lab.optim._sofim.reduce import runs
 from sofim_lab.optim._sofim.shards import shards_of
 
 Group = dict[str, Any]
@@ -38,6 +39,23 @@ def state_of(p: Tensor, group: Group, state: State) -> dict[str, Any]:
     return own
 
 
+def _states_of(ps: list[Tensor], group: Group, state: State) -> list[dict[str, Any]]:
+    """The states of parameters, made where they are missing; on the CPU the moments of a part lie in one buffer.
+
+    So their norm is that of one vector, and nothing has to be copied together for it.
+    """
+    new = [p for p in ps if not state[p] and type(p) in (Parameter, Tensor) and p.device.type == "cpu"]
+    new = [p for p in new if p.is_contiguous()]
+    for dtype in {moment_dtype(p) for p in new}:
+        alike = [p for p in new if moment_dtype(p) == dtype]
+        for some, _ in runs(alike, PART):
+            sizes = [p.numel() for p in alike[some]]
+            moments = torch.zeros(sum(sizes), dtype=dtype).split(sizes)
+            for p, moment in zip(alike[some], moments, strict=True):
+                state[p] = {"step": 0, "moment": moment.view(p.shape)}
+    return [state_of(p, group, state) for p in ps]
+
+
 def step_dtype() -> torch.dtype:
     """The dtype of a step count on a device, by PyTorch's convention never narrower than float32."""
     return torch.float64 if torch.get_default_dtype() == torch.float64 else torch.float32
@@ -55,7 +73,7 @@ def families(members: Members, state: State) -> list[list[Block]]:
     for group, ps, gs in members:
         owns = [state[p] for p in ps]
         if not all(owns):
-            owns = [state_of(p, group, state) for p in ps]
+            owns = _states_of(ps, group, state)
         keys = [id(p) for p in ps] if each_alone else _keys(ps, owns)
         rows = zip(ps, gs, owns, strict=True)
         for alike in _sorted(rows, keys) if keys else [(ps, gs, owns)]:
@@ -65,11 +83,11 @@ def families(members: Members, state: State) -> list[list[Block]]:
 
 def _keys(ps: list[Tensor], owns: list[dict[str, Any]]) -> list[Any] | None:
     """What tells parameters apart that cannot be treated alike; None where nothing does, as in most models."""
-    if {type(p) for p in ps} == {Parameter} and all(
-        len(kinds) == 1 for kinds in ({own["step"] for own in owns}, {p.dtype for p in ps}, {p.device for p in ps})
-    ):
-        return None
-    return [(int(own["step"]), p.dtype, p.device, shards_of(p)) for p, own in zip(ps, owns, strict=True)]
+    step, dtype, device = owns[0]["step"], ps[0].dtype, ps[0].device
+    for p, own in zip(ps, owns, strict=True):
+        if type(p) is not Parameter or p.dtype is not dtype or p.device != device or own["step"] != step:
+            return [(int(own["step"]), p.dtype, p.device, shards_of(p)) for p, own in zip(ps, owns, strict=True)]
+    return None
 
 
 def _sorted(rows: Iterable[tuple[Any, ...]], keys: list[Any]) -> Iterable[tuple[list[Any], ...]]:

@@ -16,59 +16,75 @@ from torch._utils import _flatten_dense_tensors as join
 Scalar = float | Tensor  # a number on the CPU; on an accelerator a 0-dimensional tensor, which nobody waits for
 Columns = Sequence[Sequence[Tensor]]  # lists of tensors of the same shapes, side by side
 
-ROW = 2**10  # numbers in one sum of squares on the CPU: off by 2e-6 at worst, when all are equal
+ROW = 2**10  # numbers in one sum on the CPU: off by 4e-7 at worst, when all are equal
 SHORT = 2**12  # up to here a dot product is taken in float64, which costs next to nothing
 JOIN = 2**15  # short tensors are copied together up to this length: one call for many
-LONG = 2**19  # numbers in one dot product on the CPU
+LONG = 2**19  # numbers in one copy on the CPU, where a tensor must be copied
 ON_DEVICE = 2**24  # accelerators sum in trees, which do not drift
-SAMPLE = 2**14  # of so many numbers of a long tensor, sixteen tell how it lies
 EPS = 2.0**-23  # relative distance of neighbouring float32 numbers
+
+# Scalar products row by row, in one pass and without a temporary: what the backward pass of embedding_bag needs for its
+# weights. `linalg.vecdot` and (x * y).sum(-1) write x * y down first, `bmm` takes eight times as long.
+_products_of_rows = torch.ops.aten._embedding_bag_per_sample_weights_backward.default
 
 
 class Sums:
-    """‖x‖² to 2e-6 and xᵀy to 1e-6 of ‖x‖‖y‖, added up list by list on one device."""
+    """‖x‖² and xᵀy to 4e-7 of ‖x‖‖y‖, added up list by list on one device."""
 
     def __init__(self) -> None:
         self._lists: list[Columns] = []
-        self._norms: list[Tensor] = []  # of pieces of x
-        self._products: list[Tensor] = []  # of pieces of x and y
+        self._squares: list[Tensor] = []  # of the rows of x; on an accelerator of whole tensors
+        self._products: list[Tensor] = []  # of the rows of x and y
 
     def add(self, xs: Sequence[Tensor], ys: Sequence[Tensor] | None = None) -> None:
         """Count in one list of tensors, with the list that belongs to it if products are wanted."""
         columns = (xs,) if ys is None else (xs, ys)
         self._lists.append(columns)
-        on_cpu = xs[0].device.type == "cpu"
-        if on_cpu and ys is None and len(xs) == 1 and xs[0].is_contiguous():  # the usual case, by the shortest way
-            self._norms += _norms_of_rows(xs[0].view(-1))
+        if xs[0].device.type != "cpu":
+            self._squares.append(wide(torch.stack(torch._foreach_norm(xs, 2, _at_least_float32(xs[0])))).square())
+            if ys is not None:
+                dots = [torch.dot(x, y.to(x.dtype)) for x, y in pieces(columns, ON_DEVICE, ON_DEVICE)]
+                self._products.append(wide(torch.stack(dots)))
             return
-        if not on_cpu:
-            self._norms += torch._foreach_norm(xs, 2, _at_least_float32(xs[0]))
-        if on_cpu or ys is not None:
-            limits = ((JOIN, None) if ys is None else (JOIN // 2, LONG)) if on_cpu else (ON_DEVICE, ON_DEVICE)
-            for x, *y in pieces(columns, *limits):
-                if on_cpu:
-                    self._norms += _norms_of_rows(x)
-                if y:
-                    self._products.append(_dot(x, *y))
-                del x, y  # or the next copies would be made beside these
+        is_low = any(column[0].dtype.itemsize < 4 for column in columns)
+        for x, *y in pieces(columns, JOIN, LONG if is_low else None):
+            self._squares += _rows(x)
+            if y:
+                self._products += _rows(x, *y)
+            del x, y  # or the next copies would be made beside these
 
     def squared_norm(self) -> Scalar:
         """‖x‖²."""
-        if self._norms[0].device.type != "cpu":
-            return wide(torch.stack(self._norms)).square().sum()
-        norms = torch.cat(self._norms) if len(self._norms) > 1 else self._norms[0]
-        total = torch.linalg.vector_norm(norms, dtype=torch.float64).item() ** 2
-        return total if total < math.inf else self._in_double(0)
+        return self._total(self._squares, 0)
 
     def product(self) -> Scalar:
         """Scalar product xᵀy."""
-        total = number(torch.stack(self._products).sum())
-        return total if isinstance(total, Tensor) or math.isfinite(total) else self._in_double(-1)
+        return self._total(self._products, -1)
 
-    def _in_double(self, other: int) -> float:
-        """The sum all in float64: where the squares are beyond float32."""
-        rows = (row for columns in self._lists for row in pieces((columns[0], columns[other]), SHORT, JOIN))
-        return sum(torch.dot(x.double(), y.double()).item() for x, y in rows)
+    def look_parallel(self, xx: float, xy: float) -> bool:
+        """Whether sin²∠(x, y) < 0.3, as far as the rows tell; on the CPU, xx and xy being what the sums came to.
+
+        Let y = kx + noise, k = xᵀy/‖x‖². In a row xᵀ(y − kx) is then noise, its variance ‖x‖² times that of one number.
+        Where the two are parallel it is zero, so the answer is never no for them.
+        """
+        rest = torch.sub(self._joined(self._products), self._joined(self._squares), alpha=xy / xx)
+        size = sum(x.numel() for xs, *_ in self._lists for x in xs)
+        return not size * torch.dot(rest, rest).item() > 0.4 * xy**2  # sin² = noise/(noise + k²‖x‖²)
+
+    @staticmethod
+    def _joined(rows: list[Tensor]) -> Tensor:
+        """All rows as one, in the place of the list."""
+        if len(rows) > 1:
+            rows[:] = [torch.cat(rows)]
+        return rows[0]
+
+    def _total(self, rows: list[Tensor], other: int) -> Scalar:
+        """The sum of all rows; in float64 throughout where their products are beyond float32."""
+        total = number(self._joined(rows).sum(dtype=widest(rows[0])))
+        if isinstance(total, Tensor) or math.isfinite(total):
+            return total
+        parts = (part for columns in self._lists for part in pieces((columns[0], columns[other]), SHORT, JOIN))
+        return sum(torch.dot(x.double(), y.double()).item() for x, y in parts)
 
 
 def remainder(xs: Sequence[Tensor], ys: Sequence[Tensor], a: float, size: int) -> float:
@@ -80,22 +96,6 @@ def remainder(xs: Sequence[Tensor], ys: Sequence[Tensor], a: float, size: int) -
         total += torch.dot(x, torch.sub(y, x, alpha=a)).item()
         del x, y  # as in Sums.add
     return total
-
-
-def looks_parallel(xs: Sequence[Tensor], ys: Sequence[Tensor]) -> bool:
-    """Whether sin²∠(x, y) < 0.3 on a sample: of a dozen tensors, a cache line here and there; on the CPU."""
-    step = 1 + len(xs) // 12
-    some = [_some(x, y) for x, y in zip(xs[::step], ys[::step], strict=True)]
-    x, y = (join(column) for column in zip(*some, strict=True))
-    return (x * y).sum().item() ** 2 > 0.7 * (x * x).sum().item() * (y * y).sum().item()
-
-
-def _some(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """Sixteen of every SAMPLE numbers of two long tensors, the first thousand of short or scattered ones."""
-    whole = x.numel() // SAMPLE * SAMPLE
-    if whole and x.is_contiguous() and y.is_contiguous():
-        return tuple([u.view(-1)[:whole].view(-1, SAMPLE)[:, :16] for u in (x, y)])
-    return x.reshape(-1)[:ROW], y.reshape(-1)[:ROW]
 
 
 def pair(a: Scalar, k: Scalar, dtype: torch.dtype) -> tuple[Scalar, Scalar]:
@@ -123,22 +123,45 @@ def plus(x: Scalar, y: Scalar) -> Scalar:
 
 def pieces(columns: Columns, join_to: int, cut_at: int | None) -> Iterator[tuple[Tensor, ...]]:
     """The columns side by side as 1-D tensors: short ones joined up to a length, long ones cut, or whole for None."""
-    start = length = 0
-    for i, x in enumerate(columns[0]):
+    if len(columns[0]) == 1:
+        yield from _cut(tuple([column[0] for column in columns]), cut_at)
+        return
+    wholes = [side_by_side(column) for column in columns]
+    if all(whole is not None for whole in wholes):
+        yield from _cut(tuple(wholes), cut_at)
+        return
+    for some, numbers in runs(columns[0], join_to):
+        if some.stop - some.start == 1:
+            yield from _cut(tuple([column[some.start] for column in columns]), cut_at)
+        else:
+            whole_or_copy = zip(columns, wholes, strict=True)
+            yield tuple([join(xs[some]) if whole is None else whole[numbers] for xs, whole in whole_or_copy])
+
+
+def runs(xs: Sequence[Tensor], limit: int) -> Iterator[tuple[slice, slice]]:
+    """Neighbours of together at most so many numbers, or one alone: their places, and those of their numbers."""
+    start = first = end = 0
+    for i, x in enumerate(xs):
         n = x.numel()
-        if i > start and length + n > join_to:
-            yield from _together(columns, start, i, cut_at)
-            start, length = i, 0
-        length += n
-    yield from _together(columns, start, len(columns[0]), cut_at)
+        if i > start and end + n - first > limit:
+            yield slice(start, i), slice(first, end)
+            start, first = i, end
+        end += n
+    yield slice(start, len(xs)), slice(first, end)
 
 
-def _together(columns: Columns, start: int, stop: int, cut_at: int | None) -> Iterator[tuple[Tensor, ...]]:
-    """Some neighbours as one copy of each column; a single tensor as views."""
-    if stop - start > 1:
-        yield tuple([join(column[start:stop]) for column in columns])
-    else:
-        yield from _cut(tuple([column[start] for column in columns]), cut_at)
+def side_by_side(xs: Sequence[Tensor]) -> Tensor | None:
+    """Tensors that follow each other in one buffer as one 1-D view of it, on the CPU; None where they do not."""
+    first = xs[0]
+    size, end = first.element_size(), first.data_ptr()
+    for x in xs:
+        if x.data_ptr() != end or not x.is_contiguous():
+            return None
+        end += size * x.numel()
+    buffer = first.untyped_storage()
+    if end > buffer.data_ptr() + buffer.nbytes():
+        return None
+    return first.as_strided(((end - first.data_ptr()) // size,), (1,))
 
 
 def _cut(row: tuple[Tensor, ...], length: int | None) -> Iterator[tuple[Tensor, ...]]:
@@ -157,15 +180,23 @@ def _cut(row: tuple[Tensor, ...], length: int | None) -> Iterator[tuple[Tensor, 
             yield from _cut(part, length)
 
 
-def _norms_of_rows(x: Tensor) -> list[Tensor]:
-    """Norms of short rows of a 1-D tensor, and of what is left of it."""
-    n, dtype = x.numel(), _at_least_float32(x)
+def _rows(x: Tensor, y: Tensor | None = None) -> list[Tensor]:
+    """Scalar products of short rows of two 1-D tensors on the CPU, and of what is left of them; x with x for None."""
+    if x.dtype.itemsize < 4:
+        x = x.float()
+    y = x if y is None else y.to(x.dtype)
+    n = x.numel()
     length = _row_length(n)
-    if n % length == 0:
-        return [torch.linalg.vector_norm(x.view(-1, length), dim=1, dtype=dtype)]
     whole = n - n % length
-    rows = x[:whole].view(-1, length), x[whole:].view(1, -1)
-    return [torch.linalg.vector_norm(row, dim=1, dtype=dtype) for row in rows]
+    if whole == n:
+        return [_products(x, y, length)]
+    return [_products(x[:whole], y[:whole], length), _products(x[whole:], y[whole:], n - whole)]
+
+
+def _products(x: Tensor, y: Tensor, length: int) -> Tensor:
+    """Scalar product of each row of x with that of y."""
+    i = _counting(x.numel() // length)
+    return _products_of_rows(x.view(-1, length), y.view(-1, length), i, i, i, 0)
 
 
 @lru_cache(maxsize=4096)
@@ -176,12 +207,10 @@ def _row_length(n: int) -> int:
     return next((length for length in range(ROW, ROW // 4, -1) if n % length == 0), ROW)
 
 
-def _dot(x: Tensor, y: Tensor) -> Tensor:
-    """Scalar product of two 1-D pieces as a 0-dimensional tensor in the widest type."""
-    y = y.to(x.dtype)
-    if x.device.type == "cpu" and x.numel() <= JOIN:
-        return (x * y).sum().double()  # the BLAS would split a dot of this length over threads, at a loss
-    return wide(torch.dot(x, y))
+@lru_cache(maxsize=256)
+def _counting(n: int) -> Tensor:
+    """The numbers of n rows."""
+    return torch.arange(n)
 
 
 def _sturdy(x: Tensor) -> Tensor:
