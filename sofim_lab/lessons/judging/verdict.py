@@ -6,7 +6,7 @@ from pathlib import Path
 from sofim_lab.lessons.judging.comparison import Comparison, compare_with_file
 from sofim_lab.lessons.reporting.runfile import LessonRun
 
-FAR_BEYOND = 3.0
+FAR_BEYOND = 2.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,8 +42,8 @@ def judge_lesson(run: LessonRun, baselines: Path) -> Verdict:
     """Judge one lesson of a run.
 
     It passes if it ran to its end, every formula held, every metric agrees with its baseline, its page shows
-    everything, and it stayed below three times its budget. Between one and three times the budget is a warning:
-    another machine may well be half as fast, but not a third, unless something has gone wrong.
+    everything, and it stayed below twice its budget. Between one and two times the budget is a warning: another
+    machine may well be slower, but not that much, unless something has gone wrong.
 
     Args:
         run: one lesson of a run.
