@@ -1,7 +1,9 @@
 """Explorers for the lessons: pure state → compute → render chains behind ipywidgets."""
 
+from sofim_lab.widgets.barrier import barrier_explorer
 from sofim_lab.widgets.explorer import Explorer, Goal
 from sofim_lab.widgets.fisher_matrices import drawn_labels_explorer, four_matrices_explorer
+from sofim_lab.widgets.loss_landscape import lens_explorer, plane_explorer
 from sofim_lab.widgets.natural_gradient import (
     bernoulli_pair_explorer,
     gaussian_pair_explorer,
@@ -17,13 +19,16 @@ from sofim_lab.widgets.sofim import sofim_digits_explorer, sofim_path_explorer
 __all__ = [
     "Explorer",
     "Goal",
+    "barrier_explorer",
     "bernoulli_pair_explorer",
     "derivation_explorer",
     "dial_explorer",
     "drawn_labels_explorer",
     "four_matrices_explorer",
     "gaussian_pair_explorer",
+    "lens_explorer",
     "one_step_explorer",
+    "plane_explorer",
     "proxy_explorer",
     "quadratic_explorer",
     "race_explorer",
