@@ -12,6 +12,7 @@ from sofim_lab.landscape.directions import (
 from sofim_lab.landscape.directions_from import eigen_directions, principal_directions
 from sofim_lab.landscape.normalisation import normalise
 from sofim_lab.landscape.path import CommonPlane, Path, ProjectedPath, common_plane, project
+from sofim_lab.landscape.quadratic import plane_curvatures, quadratic_model
 from sofim_lab.landscape.rank_correlation import RankCorrelation, rank_correlation
 from sofim_lab.landscape.recorder import PathRecorder, RacePaths
 from sofim_lab.landscape.result import Slice
@@ -46,8 +47,10 @@ __all__ = [
     "orthogonalise",
     "parameters",
     "permuted",
+    "plane_curvatures",
     "principal_directions",
     "project",
+    "quadratic_model",
     "random_directions",
     "rank_correlation",
     "refine",

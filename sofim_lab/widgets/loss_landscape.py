@@ -17,16 +17,17 @@ from sofim_lab.landscape import (
     Slice,
     Tree,
     normalise,
+    plane_curvatures,
     principal_directions,
     project,
+    quadratic_model,
     random_directions,
     rescaled,
     slice_1d,
     slice_2d,
     stand_at,
 )
-from sofim_lab.landscape.directions import orthogonalise
-from sofim_lab.landscape.tree import flatten, unflatten
+from sofim_lab.landscape.tree import unflatten
 from sofim_lab.landscape.working_copy import working_copy
 from sofim_lab.plots import Picture, new_axes, picture, plot_contour, plot_profile, set_title
 from sofim_lab.plots.scale import number
@@ -253,7 +254,7 @@ def plane_explorer(
             seen,
             quadratic_model(seen, H, pair, _gradient(twin, loss_fn, data)),
             project(paths[name], pair, end),
-            curvatures(H, pair),
+            plane_curvatures(H, pair),
             top,
             mean,
         )
@@ -273,39 +274,6 @@ def plane_explorer(
             lambda state: state.shown >= 0.99 and state.error <= 0.1,
         ),
     )
-
-
-def quadratic_model(seen: Slice, H: CurvatureOperator, pair: Directions, gradient: Tensor) -> Slice:
-    """L + gᵀδ + ½ δᵀHδ over the plane of a slice, δ = aD₁ + bD₂.
-
-    Args:
-        seen: The slice; its middle is the point, and must be on the grid.
-        H: The Hessian there.
-        pair: The two directions.
-        gradient: The gradient there, shape (d,).
-
-    Returns:
-        A slice like it, with the model's values.
-    """
-    D = torch.stack([flatten(tree) for tree in pair], dim=1)
-    slope, bend = (D.mT @ gradient).double().cpu().numpy(), (D.mT @ (H @ D)).double().cpu().numpy()
-    a, b = np.meshgrid(seen.a, seen.b)
-    middle = seen.loss[len(seen.b) // 2, len(seen.a) // 2]
-    bent = bend[0, 0] * a**2 + (bend[0, 1] + bend[1, 0]) * a * b + bend[1, 1] * b**2
-    return replace(seen, loss=middle + slope[0] * a + slope[1] * b + bent / 2)
-
-
-def curvatures(H: CurvatureOperator, pair: Directions) -> tuple[float, float]:
-    """Largest and smallest uᵀHu over the unit vectors u of a plane: the eigenvalues of QᵀHQ, Q its orthonormal basis.
-
-    Args:
-        H: The Hessian.
-        pair: Two directions.
-    """
-    Q = torch.stack([flatten(tree) for tree in orthogonalise(pair)], dim=1)
-    Q = Q / torch.linalg.vector_norm(Q, dim=0)
-    low, high = torch.linalg.eigvalsh((Q.mT @ (H @ Q)).double().cpu()).tolist()
-    return high, low
 
 
 def _gradient(twin: nn.Module, loss_fn: nn.Module, data: Split) -> Tensor:
