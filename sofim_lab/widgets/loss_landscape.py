@@ -70,7 +70,8 @@ def render_lens(state: LensState) -> Picture:
     (ax,) = new_axes(width=7.6, height=3.8)
     plot_profile({"as it is": state.lines[0], "rescaled": state.lines[1]}, ax)
     set_title(ax, f"{state.what} × {number(state.alpha)}, normalisation: {state.method}")
-    apart = "far apart" if not np.isfinite(state.difference) else f"{number(100 * state.difference, 2)} % of the range apart"
+    finite = np.isfinite(state.difference)
+    apart = f"{number(100 * state.difference, 2)} % of the range apart" if finite else "far apart"
     return picture(
         ax,
         f"Loss along one random direction, normalisation {state.method}, from a minimum and from the same function "
