@@ -50,10 +50,13 @@ def test_a_run_is_stopped_at_the_first_look_below_the_level_or_not_at_all(raced)
 
 def test_kept_points_do_not_move_with_the_model():
     digits, model = load_digits("cpu"), network()
-    watch = StopWatch(digits, LOSS, level=100.0, every=1)
+    watch = StopWatch(digits, LOSS, level=100.0, every=2)
     look = watch("run", 0, model)
     before = flatten(parameters(model))
     look(None)
+    assert watch.at_level == ()  # the loss is looked at after every second step
+    look(None)
+    assert watch.at_level[0].step == 2
     with torch.no_grad():
         model[0].bias.add_(1.0)
     assert torch.equal(flatten(watch.at_level[0].tree), before)
