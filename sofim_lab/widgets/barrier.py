@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import permutations
 
 import ipywidgets as W
 import numpy as np
@@ -111,6 +112,8 @@ def barrier_explorer(
         seen = [line(split, start, moved) for split in (data.train, data.val)]
         return LineState(stops[a], stops[b], units, *seen, line(data.train, start, end).height)
 
+    pairs = permutations(labels, 2)
+    example = next(({"a": a, "b": b, "units": MATCHED} for a, b in pairs if compute(a, b, MATCHED).lowered), None)
     return Explorer(
         {
             "a": W.Dropdown(options=labels, value=labels[0], description="A"),
@@ -123,5 +126,6 @@ def barrier_explorer(
             "find two stops from different starts with a barrier of at least 0.3 nats between them, and bring it down "
             "to half of that or less by matching the hidden units.",
             lambda state: state.lowered,
+            example=example,
         ),
     )

@@ -129,6 +129,7 @@ def lens_explorer(model: nn.Module, loss_fn: nn.Module, data: Split, *, seed: in
             "rescale the whole layer by 4 or more (or by ¼ or less), and choose a normalisation with which the two "
             "curves agree within 1 % of their range.",
             lambda state: state.what == LAYER and abs(np.log2(state.alpha)) >= 2 - 1e-9 and state.difference <= 0.01,
+            example={"alpha": 4.0, "method": "filter"},
         ),
     )
 
@@ -273,6 +274,7 @@ def plane_explorer(
             "a plane that shows at least 99 % of λ₁, at a zoom at which the quadratic model is within 10 % of the rise "
             "everywhere in the picture.",
             lambda state: state.shown >= 0.99 and state.error <= 0.1,
+            example={"plane": "Hessian", "method": "model", "zoom": 1e-3},
         ),
     )
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from sofim_lab.curvature import hessian
-from sofim_lab.landscape import PathRecorder, Stop, parameters, stand_at
+from sofim_lab.landscape import PathRecorder, Stop, parameters, permuted, stand_at
 from sofim_lab.problems import Split, load_digits, mlp
 from sofim_lab.training import train
 from sofim_lab.widgets import barrier_explorer, lens_explorer, plane_explorer
@@ -74,6 +74,25 @@ def test_both_ends_of_every_control(explorers, name):
         assert len(said) > 1, f"{control_name} changes nothing that the caption says"
         explorer.reset()
     assert explorer.picture.alt == first
+
+
+@pytest.mark.parametrize("name", ["lens", "plane"])
+def test_the_goals_example_reaches_it(explorers, name):
+    explorer = explorers[name]
+    explorer.reset()
+    assert not explorer.reached
+    explorer.set(**explorer._goal.example)
+    assert explorer.reached
+    explorer.reset()
+
+
+def test_the_example_of_the_barrier_is_a_pair_that_matching_helps(digits, trained):
+    tree = trained[1]["Adam 0"].tree
+    copy = Stop("Adam", 1, 150, permuted(tree, torch.tensor([3, 4, 5, 0, 1, 2])))
+    explorer = barrier_explorer({"A": trained[1]["Adam 0"], "B": copy}, network(), LOSS, digits)
+    assert not explorer.reached
+    explorer.set(**explorer._goal.example)
+    assert explorer.reached
 
 
 def test_the_lens_is_won_by_layer_and_filter_normalisation_of_the_whole_layer_alone(explorers):
