@@ -94,6 +94,7 @@ class Explorer(W.VBox, Generic[Result]):
         self.result: Result | None = None
         self.reached = False
         self._compute, self._render, self._goal, self._preview = compute, render, goal, preview
+        self._play = play
         self._start = self.state
         self._note, self._view, self._status = W.HTML(), W.HTML(), W.HTML()
         self._say("")
@@ -222,7 +223,7 @@ class Explorer(W.VBox, Generic[Result]):
         data = bundle[0] if isinstance(bundle, tuple) else bundle
         goal = self._goal.text if self._goal else ""
         if most_bytes := wished_bytes():
-            shown = frames_html(self.frames(most_bytes), self._first, goal)
+            shown = frames_html(self.frames(most_bytes), self._first, goal, self._play)
         else:
             note = f"<div><b>Goal:</b> {html.escape(goal)}</div>" if goal else ""
             note += "<div><i>The controls appear where a kernel runs, in JupyterLab.</i></div>"

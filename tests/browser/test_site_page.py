@@ -30,7 +30,10 @@ def site(tmp_path_factory):
         patch.setenv(FRAMES, "700000")
         form = surface_explorer()._repr_mimebundle_()
     play = new_code_cell("explorer()", outputs=[new_output("display_data", {"text/html": form["text/html"]})])
-    words = new_markdown_cell("# Lesson\n\n## Damping\n\nA matrix $H + \\lambda I$ is damped.\n\n$$x = \\tfrac12$$")
+    words = new_markdown_cell(
+        "# Lesson\n\n## Damping\n\nA matrix $H + \\lambda I$ is damped.\n\n$$x = \\tfrac12$$\n\n"
+        f"$${' + '.join('abcdefghijklmnopqrstuvwxyz')}\\tag{{1}}$$\n\nThere $a = {' = '.join('bcdefghijklmnopqrst')}$."
+    )
     path = folder / "notebooks" / "01_newton.ipynb"
     path.parent.mkdir()
     nbformat.write(new_notebook(cells=[words, play]), path)
@@ -93,12 +96,25 @@ def test_sliders_and_menus_move_the_picture_and_its_words(open_page, tmp_path):
 
 def test_equations_are_set_and_figures_stay_white(open_page):
     page = open_page("01_newton.html")
-    expect(page.locator("mjx-container")).to_have_count(2)
+    expect(page.locator("mjx-container")).to_have_count(4)
     picture = page.locator(".sofim-frames img")
     assert picture.evaluate("it => getComputedStyle(it).backgroundColor") == "rgb(255, 255, 255)"
     dark = page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
     background = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert (sum(map(int, re.findall(r"\d+", background)[:3])) < 150) == dark
+
+
+def test_a_long_formula_scrolls_and_not_its_cell(open_page):
+    page = open_page("01_newton.html")
+    numbered, end = page.locator("mjx-container[width=full]"), page.locator("[data-labels]").last
+    cell = page.locator(".jp-RenderedMarkdown").first
+    assert cell.evaluate("it => it.scrollWidth <= it.clientWidth")
+    if page.viewport_size["width"] < 400:
+        assert numbered.evaluate("it => it.scrollWidth > it.clientWidth")
+        numbered.evaluate("it => { it.scrollLeft = 10_000; }")
+    expect(end).to_be_in_viewport()
+    box, number = numbered.bounding_box(), end.bounding_box()
+    assert number["x"] + number["width"] <= box["x"] + box["width"] + 1
 
 
 def test_search_finds_sections_and_leads_to_them(open_page, tmp_path):
@@ -116,10 +132,71 @@ def test_search_finds_sections_and_leads_to_them(open_page, tmp_path):
     page.get_by_label("Search the lessons").is_visible()
 
 
+def test_the_buttons_step_play_and_pause_with_the_keyboard(open_page):
+    page = open_page("01_newton.html")
+    steps, caption = page.get_by_label("steps", exact=True), page.locator(".sofim-frames figcaption")
+    back, play, step = (page.get_by_role("button", name=name, exact=True) for name in ("Back", "Play", "Step"))
+    last = int(steps.get_attribute("max"))
+    expect(steps).to_have_value(str(last))
+    step.press("Enter")  # beyond the last there is nothing
+    expect(steps).to_have_value(str(last))
+    words = caption.inner_text()
+    back.press("Enter")
+    expect(steps).to_have_value(str(last - 1))
+    expect(caption).not_to_have_text(words)
+    step.press(" ")
+    expect(steps).to_have_value(str(last))
+    expect(caption).to_have_text(words)
+    page.clock.install()
+    play.press("Enter")  # at the last it begins anew
+    expect(steps).to_have_value("0")
+    expect(caption).to_have_attribute("aria-live", "off")
+    page.clock.run_for(1300)
+    expect(steps).to_have_value("2")
+    page.get_by_role("button", name="Pause").press("Enter")
+    page.clock.run_for(5000)
+    expect(steps).to_have_value("2")
+    expect(caption).to_have_attribute("aria-live", "polite")
+    play.press("Enter")  # it goes on from there, to the last
+    page.clock.run_for(60_000)
+    expect(steps).to_have_value(str(last))
+    expect(play).to_be_visible()
+    for stop in (
+        lambda: page.get_by_label("start y").press("Home"),
+        lambda: page.get_by_role("button", name="Reset").press("Enter"),
+    ):
+        play.press("Enter")
+        stop()
+        before = page.locator(".sofim-frames img").get_attribute("src")
+        page.clock.run_for(5000)
+        expect(page.locator(".sofim-frames img")).to_have_attribute("src", before)
+        expect(play).to_be_visible()
+
+
+def test_nothing_plays_for_whom_motion_is_too_much(browser, site):
+    context = browser.new_context(reduced_motion="reduce")
+    page = context.new_page()
+    page.goto((site / "01_newton.html").as_uri())
+    play, steps = page.get_by_role("button", name=re.compile("Play|Pause")), page.get_by_label("steps", exact=True)
+    expect(play).not_to_be_visible()
+    page.get_by_role("button", name="Back").press("Enter")
+    expect(steps).to_have_value(str(int(steps.get_attribute("max")) - 1))
+    page.emulate_media(reduced_motion="no-preference")
+    page.clock.install()
+    play.press("Enter")
+    page.emulate_media(reduced_motion="reduce")  # while it plays
+    expect(play).not_to_be_visible()
+    now = steps.input_value()
+    page.clock.run_for(5000)
+    expect(steps).to_have_value(now)
+    context.close()
+
+
 def test_without_scripts_the_first_picture_is_there(browser, site):
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto((site / "01_newton.html").as_uri())
     assert page.locator(".sofim-frames img").get_attribute("alt").startswith("saddle, start (1.20, 0.96).")
     assert not page.locator(".sofim-controls").is_visible()
+    assert page.get_by_role("button").count() == 0
     context.close()

@@ -200,6 +200,24 @@ def test_the_page_holds_controls_words_and_frames_and_is_escaped():
     assert data["start"] == [2, 0]
 
 
+def test_the_control_that_plays_live_has_buttons_on_the_page(monkeypatch):
+    def player(play):
+        shown = Explorer(made.controls, made._compute, made._render, play=play)
+        return BeautifulSoup(shown._repr_mimebundle_()["text/html"], "html.parser").find(role="group")
+
+    made, _ = explorer(still=W.Dropdown(options=[1.0]))
+    monkeypatch.setenv(FRAMES, "100000")
+    assert player(None) is None
+    assert player("still") is None  # it stands in one place
+    group = player("kind")
+    assert (group["data-plays"], group["aria-label"]) == ("1", "move kind")
+    assert player("x")["aria-label"] == "move x < 10"
+    assert [(button["data-does"], button.text) for button in group("button")] == [
+        ("back", "Back"), ("play", "Play"), ("step", "Step")
+    ]  # fmt: skip
+    assert group.find_parent("fieldset").has_attr("hidden")
+
+
 def test_frames_are_drawn_only_when_asked_for(monkeypatch):
     shown, calls = explorer()
     del calls[:]

@@ -34,9 +34,39 @@
       goal.firstChild.style.color = reached ? "#009E73" : "inherit";
     }
   };
-  fields.forEach((field, i) => field.addEventListener("input", () => { put(settle(i)); show(); }));
-  bar.querySelector("button").addEventListener("click", () => { reached = false; put(data.start); show(); });
-  caption.setAttribute("aria-live", "polite");
+  const button = does => bar.querySelector(`[data-does="${does}"]`);
+  const moved = i => { put(settle(i)); show(); };
+  let clock = 0;
+  const pause = () => {
+    clearInterval(clock);
+    clock = 0;
+    caption.setAttribute("aria-live", "polite");
+    if (button("play")) button("play").textContent = "Play";
+  };
+  const player = bar.querySelector("[data-plays]");
+  if (player) {
+    const i = +player.dataset.plays, last = data.texts[i].length - 1;
+    const stand = at => { fields[i].value = Math.min(Math.max(at, 0), last); moved(i); };
+    const move = steps => { pause(); stand(+fields[i].value + steps); };
+    const tick = () => { stand(+fields[i].value + 1); if (+fields[i].value === last) pause(); };
+    const play = () => {
+      clock = setInterval(tick, 600);
+      caption.setAttribute("aria-live", "off");  // words that change by themselves would never end
+      button("play").textContent = "Pause";
+      if (+fields[i].value === last) stand(0);
+    };
+    button("back").addEventListener("click", () => move(-1));
+    button("step").addEventListener("click", () => move(1));
+    button("play").addEventListener("click", () => (clock ? pause() : play()));
+    // Who wants no motion gets none; Back and Step remain.
+    const calm = matchMedia("(prefers-reduced-motion: reduce)");
+    const obey = () => { button("play").hidden = calm.matches; if (calm.matches) pause(); };
+    calm.addEventListener("change", obey);
+    obey();
+  }
+  fields.forEach((field, i) => field.addEventListener("input", () => { pause(); moved(i); }));
+  button("reset").addEventListener("click", () => { pause(); reached = false; put(data.start); show(); });
+  pause();
   bar.hidden = false;
   put(data.start);  // a browser that reloads a page keeps what was set
   show();

@@ -12,15 +12,17 @@ _SCRIPT = Path(__file__).with_name("exchange.js")
 _FIELD = "display:flex;align-items:center;gap:0.5em"
 _ALERT = "border:2px solid #D55E00;padding:0.5em;max-width:50em"
 _BAR = "display:flex;flex-wrap:wrap;gap:0.4em 1.5em;align-items:center"
+_BUTTON = "font:inherit;padding:0.2em 0.8em;min-width:5em"
 
 
-def frames_html(frames: Frames, first: Picture, goal: str = "") -> str:
+def frames_html(frames: Frames, first: Picture, goal: str = "", play: str | None = None) -> str:
     """A piece of a page that needs nothing from elsewhere; without JavaScript it is the first picture.
 
     Args:
         frames: What can be shown.
         first: The picture at the start.
         goal: The goal in words, if there is one.
+        play: Name of the control that buttons move step by step, or by themselves.
 
     Returns:
         HTML. Its outermost element has the class `sofim-frames` and says in `data-frames`, `data-failed` and
@@ -33,18 +35,20 @@ def frames_html(frames: Frames, first: Picture, goal: str = "") -> str:
         "texts": [control.texts for control in plan.controls],
         "frames": {_key(place): [f.image, f.words, int(f.reached)] for place, f in frames.frames.items()},
         "images": [None, *map(data_url, frames.images[1:])],  # the first is on the page already
-        "goal": goal,
     }
     # The data must not end its own script element, whatever the words are.
     packed = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+    names = [control.name for control in plan.controls]
+    player = _player(plan.controls[names.index(play)], names.index(play)) if play in names else ""
     fields = "".join(_field(control, i >= plan.together) for i, control in enumerate(plan.controls))
     shown = first.html(src=data_url(frames.images[0]))
     aim = f'<div class="sofim-goal" role="status"><b>Goal:</b> {html.escape(goal)}</div>' if goal else ""
     return (
         f'<div class="sofim-frames" data-frames="{len(frames.frames)}" data-failed="{frames.failed}" '
         f'data-seconds="{frames.seconds:.1f}">'
-        f'<fieldset class="sofim-controls" style="border:0;margin:0;padding:0" hidden><div style="{_BAR}">{fields}'
-        f'<button type="button" style="font:inherit;padding:0.2em 0.8em">Reset</button></div></fieldset>{shown}'
+        f'<fieldset class="sofim-controls" style="border:0;margin:0;padding:0" hidden>'
+        f'<div style="{_BAR}">{fields}</div>'
+        f'<div style="{_BAR};gap:0.4em;margin:0.4em 0">{player}{_button("reset")}</div></fieldset>{shown}'
         f'<div class="sofim-alert" role="alert" style="{_ALERT}" hidden></div>{aim}'
         f'<div class="sofim-note" style="font-size:90%">{_note(frames)}</div>'
         f'<script type="application/json">{packed}</script>'
@@ -55,6 +59,26 @@ def frames_html(frames: Frames, first: Picture, goal: str = "") -> str:
 def _key(place: tuple[int, ...]) -> str:
     """A place as the script names it."""
     return ",".join(map(str, place))
+
+
+def _button(does: str, hint: str = "") -> str:
+    """A button that the script knows by what it does."""
+    title = f' title="{html.escape(hint)}"' if hint else ""
+    return f'<button type="button" data-does="{does}"{title} style="{_BUTTON}">{does.capitalize()}</button>'
+
+
+def _player(control: Positions, index: int) -> str:
+    """Back, play and step along one control, as the explorer in a notebook has them."""
+    label = control.label
+    buttons = (
+        _button("back", f"{label}: one step back"),
+        _button("play", f"play {label}, or pause"),
+        _button("step", f"{label}: one step on"),
+    )
+    return (
+        f'<div role="group" aria-label="{html.escape(f"move {label}")}" data-plays="{index}" '
+        f'style="{_BAR};gap:0.4em">{"".join(buttons)}</div>'
+    )
 
 
 def _field(control: Positions, alone: bool) -> str:
@@ -82,5 +106,5 @@ def _note(frames: Frames) -> str:
     text = f"{len(frames.frames)} pictures, drawn beforehand; in JupyterLab the controls take every value."
     lonely = [html.escape(control.label) for control in plan.controls[plan.together :]]
     if lonely:
-        text += f" Moved one at a time, with the others at their start: {', '.join(lonely)}."
+        text += f" Moved one at a time, with the others at their start: {'; '.join(lonely)}."
     return f"<i>{text}</i>"
