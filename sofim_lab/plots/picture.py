@@ -66,6 +66,8 @@ class Picture:
         )
         # With both sizes, and decoded at once, a picture that replaces another neither flickers nor moves the page.
         shape = f'width="{self.width}" height="{self.height}" decoding="sync"'
+        if self.width > 2 * self.height:  # plots side by side: a page on a phone may let them scroll
+            shape += ' class="sofim-wide"'
         return (
             f'<figure style="margin:0.5em 0"><img src="{src}" alt="{words}" {shape} '
             f'style="max-width:100%;height:auto;background:white">{below}</figure>'

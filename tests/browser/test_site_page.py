@@ -11,6 +11,7 @@ from playwright.sync_api import expect
 from sofim_lab.lessons.manifest import PROFILES, Budget, Lesson
 from sofim_lab.lessons.outcome import Outcome
 from sofim_lab.lessons.site.build import build_site
+from sofim_lab.plots import new_axes, picture
 from sofim_lab.widgets import surface_explorer
 from sofim_lab.widgets.frames.wish import FRAMES
 
@@ -34,9 +35,11 @@ def site(tmp_path_factory):
         "# Lesson\n\n## Damping\n\nA matrix $H + \\lambda I$ is damped.\n\n$$x = \\tfrac12$$\n\n"
         f"$${' + '.join('abcdefghijklmnopqrstuvwxyz')}\\tag{{1}}$$\n\nThere $a = {' = '.join('bcdefghijklmnopqrst')}$."
     )
+    (ax,) = new_axes(width=6.4, height=4)
+    one = new_output("display_data", {"text/html": picture(ax, "one plot").html()})
     path = folder / "notebooks" / "01_newton.ipynb"
     path.parent.mkdir()
-    nbformat.write(new_notebook(cells=[words, play]), path)
+    nbformat.write(new_notebook(cells=[words, play, new_code_cell("plot()", outputs=[one])]), path)
     limits = dict.fromkeys(PROFILES, 60.0)
     budgets = dict.fromkeys(PROFILES, Budget(60, 1000))
     lesson = Lesson("01_newton", path, "Newton", "Why?", 5, ("see",), ("cpu",), budgets, limits, limits)
@@ -112,9 +115,17 @@ def test_a_long_formula_scrolls_and_not_its_cell(open_page):
     if page.viewport_size["width"] < 400:
         assert numbered.evaluate("it => it.scrollWidth > it.clientWidth")
         numbered.evaluate("it => { it.scrollLeft = 10_000; }")
-    expect(end).to_be_in_viewport()
     box, number = numbered.bounding_box(), end.bounding_box()
     assert number["x"] + number["width"] <= box["x"] + box["width"] + 1
+
+
+def test_on_a_phone_plots_side_by_side_scroll_and_one_plot_fits(open_page):
+    page = open_page("01_newton.html")
+    narrow = page.viewport_size["width"] < 400
+    pair, single = page.locator("figure", has=page.locator("img.sofim-wide")), page.get_by_role("img", name="one plot")
+    assert pair.evaluate("it => it.scrollWidth > it.clientWidth") == narrow
+    assert (single.bounding_box()["width"] < 400) == narrow
+    assert page.locator("figure", has=single).evaluate("it => it.scrollWidth <= it.clientWidth")
 
 
 def test_search_finds_sections_and_leads_to_them(open_page, tmp_path):
@@ -130,6 +141,24 @@ def test_search_finds_sections_and_leads_to_them(open_page, tmp_path):
     page.get_by_role("link", name="Next").click()
     expect(page).to_have_title("Other <b>")
     page.get_by_label("Search the lessons").is_visible()
+
+
+def test_the_goal_is_reached_once_and_open_again_after_reset(open_page):
+    page = open_page("01_newton.html")
+    goal, start_y = page.locator(".sofim-goal"), page.get_by_label("start y")
+    start_y.focus()
+    for _ in range(20):
+        if start_y.get_attribute("aria-valuetext") == "0.10":
+            break
+        page.keyboard.press("ArrowLeft")
+    expect(goal).to_contain_text("Goal, ○ open:")
+    page.get_by_label("method").select_option("saddle-free, |H|")
+    expect(start_y).to_have_attribute("aria-valuetext", "0.10")  # both moved: the example has its picture
+    expect(goal).to_contain_text("Goal, ✓ reached:")
+    page.get_by_label("method").select_option("pure Newton")
+    expect(goal).to_contain_text("Goal, ✓ reached:")
+    page.get_by_role("button", name="Reset").click()
+    expect(goal).to_contain_text("Goal, ○ open:")
 
 
 def test_the_buttons_step_play_and_pause_with_the_keyboard(open_page):
