@@ -3,9 +3,9 @@
     python benchmarks/widgets.py [--lessons 01 05] [--presses 10]
 
 Each lesson is run in JupyterLab in the system's Chromium, as tests/browser does; the arrow keys go to the explorer's
-sliders in turn. A press that changes nothing to be seen, as on a setting that the method does not have, is left out.
-The clock starts with the browser's key event and stops behind the frame that shows the new image, decoded. Where an
-explorer shows a coarse picture first, its time stands in the first two columns.
+sliders in turn, or to its menus where it has no slider. A press that changes nothing to be seen, as on a setting that
+the method does not have, is left out. The clock starts with the browser's key event and stops behind the frame that
+shows the new image, decoded. Where an explorer shows a coarse picture first, its time stands in the first two columns.
 """
 
 import argparse
@@ -50,12 +50,12 @@ WARM = 2  # presses that do not count
 
 
 def presses(explorer: ExplorerView, count: int) -> Iterator[tuple[float, float]]:
-    """Milliseconds to the first and to the finished picture of each press, the sliders taking turns."""
-    sliders = explorer.handles.count()
+    """Milliseconds to the first and to the finished picture of each press, the controls taking turns."""
+    sliders, menus = explorer.handles.count(), explorer.menus.count()
     explorer.box.scroll_into_view_if_needed()
     explorer.box.evaluate(LISTEN)
     for turn in range(count + WARM):
-        explorer.press(turn % sliders)
+        explorer.press(turn % sliders) if sliders else explorer.press_menu(turn % menus)
         explorer.wait_until_still()
         pictures = explorer.box.evaluate("box => box.pictures")
         if turn >= WARM and pictures:

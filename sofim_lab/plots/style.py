@@ -19,6 +19,9 @@ from sofim_lab.optim.palette import PALETTE
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 LINES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)))
 
+_TICKS = 6  # that axes made beforehand have
+_SHEETS: dict[object, tuple] = {}  # the shape of the last new axes, and to it axes made beforehand, if any are
+
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 _RC = {
@@ -109,7 +112,7 @@ def log_y(ax: Axes) -> None:
 def _powers_of_ten(axis: Axis) -> None:
     """Labels as plain text: setting them as formulas, as matplotlib does, costs another 50 ms a picture."""
     axis.set_minor_locator(NullLocator())
-    axis.set_major_locator(_Decades())
+    axis.set_major_locator(_Decades(numticks=_TICKS))
     axis.set_major_formatter(
         lambda value, _: f"{value:g}" if _is_short(axis) else power_of_ten(round(math.log10(value)))
     )
@@ -161,6 +164,26 @@ def new_axes(
         >>> left.figure is right.figure
         True
     """
+    shape = (columns, width, height, projection)
+    _SHEETS["last"] = shape
+    return _SHEETS.pop(shape, None) or _blank(*shape)
+
+
+def lay_ready() -> None:
+    """Make axes like the last new ones beforehand, when there is time: a quarter of the time of a picture."""
+    shape = _SHEETS.get("last")
+    if shape is None or shape in _SHEETS:
+        return
+    _SHEETS.clear()
+    axes = _blank(*shape)
+    for ax in axes:
+        for axis in (ax.xaxis, ax.yaxis):
+            axis.get_major_ticks(_TICKS)
+    _SHEETS.update({"last": shape, shape: axes})
+
+
+def _blank(columns: int, width: float, height: float, projection: str | None) -> tuple[Axes, ...]:
+    """Empty axes, made now."""
     with mpl.rc_context(_RC):
         figure = Figure(figsize=(width, height), dpi=100)
         FigureCanvasAgg(figure)

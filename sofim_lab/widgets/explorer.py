@@ -1,8 +1,10 @@
 """What every explorer is: controls, a pure function from state to result, and one from result to picture."""
 
+import asyncio
 import gc
 import html
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Generic, TypeVar
@@ -10,12 +12,15 @@ from typing import Any, Generic, TypeVar
 import ipywidgets as W
 
 from sofim_lab.plots import Picture
+from sofim_lab.plots.style import lay_ready
 from sofim_lab.widgets.frames import Frames, draw_frames, frames_html, wished_bytes
 from sofim_lab.widgets.layout import CLASS, STYLE, controls_in_columns
 from sofim_lab.widgets.playback import Playback
 from sofim_lab.widgets.values import refuse_out_of_range
 
 Result = TypeVar("Result")
+
+_SOON = 0.03  # seconds in which a picture is on its way to the browser
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,12 @@ def _leave_the_libraries_out_of_garbage_collection() -> None:
     """Once: a full pass over PyTorch, pandas and matplotlib would hold up a picture now and then by 0.3 s."""
     gc.collect()
     gc.freeze()
+
+
+def _when_idle(act: Callable[[], None]) -> None:
+    """Have something done after the picture has gone out; nowhere but in a kernel there is a loop to do it."""
+    with suppress(RuntimeError):
+        asyncio.get_running_loop().call_later(_SOON, act)
 
 
 class Explorer(W.VBox, Generic[Result]):
@@ -178,6 +189,7 @@ class Explorer(W.VBox, Generic[Result]):
         self.result, self.picture = result, picture
         self.reached = self.reached or (self._goal is not None and self._goal.reached(result))
         self._view.value = picture.html()
+        _when_idle(lay_ready)
         self._status.value = self._goal_html(self.reached)
 
     def _pause(self) -> None:

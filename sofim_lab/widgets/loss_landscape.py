@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import ipywidgets as W
 import numpy as np
@@ -33,10 +33,12 @@ from sofim_lab.plots import Picture, new_axes, picture, plot_contour, plot_profi
 from sofim_lab.plots.scale import number
 from sofim_lab.problems import Split
 from sofim_lab.widgets.explorer import Explorer, Goal
+from sofim_lab.widgets.sliders import log_slider
 
 LAYER, UNITS = "the whole layer", "every second unit"
 PLANES = ("random", "path", "Hessian")
-_COARSE = 21
+_POINTS, _FEW = 21, 11  # a side of a plane, and of its preview
+_ZOOM = -3, 0.3  # exponents: how far a picture reaches, in lengths of the directions
 
 
 @dataclass(frozen=True)
@@ -117,11 +119,9 @@ def lens_explorer(model: nn.Module, loss_fn: nn.Module, data: Split, *, seed: in
     return Explorer(
         {
             "what": W.Dropdown(options=[LAYER, UNITS], description="rescale"),
-            "alpha": W.FloatLogSlider(
-                value=2.0, base=2, min=-4, max=4, step=0.5, description="α", readout_format=".3g"
-            ),
+            "alpha": log_slider("α", 2.0, -4, 4, 0.5, base=2),
             "method": W.Dropdown(options=["none", "model", "layer", "filter"], description="normalise"),
-            "zoom": _zoom(0.1),
+            "zoom": log_slider("zoom", 0.1, *_ZOOM),
         },
         compute,
         render_lens,
@@ -131,6 +131,7 @@ def lens_explorer(model: nn.Module, loss_fn: nn.Module, data: Split, *, seed: in
             lambda state: state.what == LAYER and abs(np.log2(state.alpha)) >= 2 - 1e-9 and state.difference <= 0.01,
             example={"alpha": 4.0, "method": "filter"},
         ),
+        play="alpha",
     )
 
 
@@ -244,11 +245,11 @@ def plane_explorer(
         ignore = None if method == "model" else "biasbn"
         return replace(raw, trees=tuple(normalise(tree, twin, method, ignore) for tree in raw.trees))
 
-    def compute(name: str, plane: str, method: str, zoom: float) -> PlaneState:
+    def compute(name: str, plane: str, method: str, zoom: float, points: int = _POINTS) -> PlaneState:
         H, _, top, mean = ground(name)
         pair, end = directions(name, plane, method), paths[name].tree(-1)
         stand_at(twin, end)
-        seen = slice_2d(twin, loss_fn, (data.x, data.y), pair, extent=zoom, points=_COARSE, progress=False)
+        seen = slice_2d(twin, loss_fn, (data.x, data.y), pair, extent=zoom, points=points, progress=False)
         return PlaneState(
             name,
             plane,
@@ -266,7 +267,7 @@ def plane_explorer(
             "name": W.Dropdown(options=list(paths), description="stop of"),
             "plane": W.Dropdown(options=PLANES, description="plane"),
             "method": W.Dropdown(options=["filter", "layer", "model"], description="normalise"),
-            "zoom": _zoom(0.5),
+            "zoom": log_slider("zoom", 0.5, *_ZOOM, late=True),
         },
         compute,
         render_plane,
@@ -276,6 +277,8 @@ def plane_explorer(
             lambda state: state.shown >= 0.99 and state.error <= 0.1,
             example={"plane": "Hessian", "method": "model", "zoom": 1e-3},
         ),
+        preview=partial(compute, points=_FEW),
+        play="zoom",
     )
 
 
@@ -288,8 +291,3 @@ def _gradient(twin: nn.Module, loss_fn: nn.Module, data: Split) -> Tensor:
 def _top(model: nn.Module, loss_fn: nn.Module, data: Split) -> float:
     """λ₁ of the Hessian at the point where the network stands."""
     return float(top_eigenpairs(hessian_operator(model, loss_fn, data.x, data.y), tol=1e-3).values[0])
-
-
-def _zoom(value: float) -> W.FloatLogSlider:
-    """How far the picture reaches, in lengths of the directions; its number can be typed in, too."""
-    return W.FloatLogSlider(value=value, min=-3, max=0.3, step=0.1, description="zoom", readout_format=".2g")

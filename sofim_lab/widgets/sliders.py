@@ -40,8 +40,10 @@ class LogSlider(_StandsInBetween, W.FloatLogSlider):
         return math.log(value, self.base)
 
 
-def log_slider(name: str, value: float, low: float, high: float, step: float = 0.1, *, late: bool = False) -> LogSlider:
-    """A slider over powers of ten.
+def log_slider(
+    name: str, value: float, low: float, high: float, step: float = 0.1, *, base: float = 10, late: bool = False
+) -> LogSlider:
+    """A slider over powers of ten, or of another base.
 
     Args:
         name: What stands before it.
@@ -49,6 +51,7 @@ def log_slider(name: str, value: float, low: float, high: float, step: float = 0
         low: Exponent of the left end.
         high: Exponent of the right end.
         step: Step of the exponent.
+        base: What is raised to it.
         late: Whether it reports when it is let go rather than for each value that it passes, as pictures that take
             longer than about 150 ms want it.
 
@@ -56,7 +59,14 @@ def log_slider(name: str, value: float, low: float, high: float, step: float = 0
         The slider.
     """
     return LogSlider(
-        value=value, min=low, max=high, step=step, description=name, readout_format=".2g", continuous_update=not late
+        value=value,
+        base=base,
+        min=low,
+        max=high,
+        step=step,
+        description=name,
+        readout_format=".2g",
+        continuous_update=not late,
     )
 
 

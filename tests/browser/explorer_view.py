@@ -102,6 +102,13 @@ class ExplorerView:
         handle.focus()
         self.lab.page.keyboard.press("ArrowLeft" if at_end else "ArrowRight")
 
+    def press_menu(self, nth: int) -> None:
+        """One arrow key on a menu: down, or up where it stands at its last choice."""
+        menu = self.menus.nth(nth)
+        at_end = menu.evaluate("menu => menu.selectedIndex === menu.length - 1")
+        menu.focus()
+        self.lab.page.keyboard.press("ArrowUp" if at_end else "ArrowDown")
+
     def choose_next(self, nth: int) -> None:
         """The next choice of a menu."""
         menu = self.menus.nth(nth)

@@ -89,6 +89,27 @@ def test_a_picture_is_a_png_with_its_words_escaped():
         plots.picture(ax, " ")
 
 
+def test_axes_made_beforehand_give_the_same_picture_and_are_used_once():
+    def curve():
+        left, right = plots.new_axes(2, width=5, height=2)
+        left.plot([1, 2, 3], [1e-9, 1, 1e3], label="a")
+        plots.log_y(left)
+        right.imshow([[0, 1], [2, 3]])
+        right.grid(False)
+        left.legend()
+        return left.figure, plots.picture(left, "a curve").png
+
+    first, drawn = curve()
+    plots.style.lay_ready()
+    second, again = curve()
+    third, _ = curve()
+    assert drawn == again
+    assert len({first, second, third}) == 3
+    plots.new_axes(width=3)
+    plots.style.lay_ready()
+    assert plots.new_axes(2, width=5, height=2)[0].figure.get_figwidth() == 5
+
+
 def test_a_race_shows_the_median_and_names_the_diverged(race):
     ax = plots.plot_race(race, "train_loss")
     drawn = ax.get_lines()[:3]

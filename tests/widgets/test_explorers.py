@@ -1,3 +1,4 @@
+import asyncio
 import gc
 import html
 import math
@@ -149,6 +150,21 @@ def test_an_error_of_the_preview_is_shown_and_raised():
         explorer.set(x=6)
     assert "ArithmeticError: no preview" in shown(explorer)
     assert explorer.result is None
+
+
+def test_after_a_picture_a_kernel_makes_the_next_axes_beforehand(monkeypatch):
+    made = []
+    monkeypatch.setattr("sofim_lab.widgets.explorer.lay_ready", lambda: made.append(1))
+    explorer, _ = squares()
+
+    async def press():
+        explorer.set(x=3)
+        assert not made  # the picture goes out first
+        await asyncio.sleep(0.1)
+
+    asyncio.run(press())
+    assert made
+    explorer.set(x=4)  # without a kernel there is no loop, and nothing to do
 
 
 def test_the_caption_is_the_alternative_text():

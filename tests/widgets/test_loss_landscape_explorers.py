@@ -3,6 +3,7 @@ from dataclasses import replace
 import ipywidgets as W
 import pytest
 import torch
+from every_control import parts
 
 from sofim_lab.curvature import hessian
 from sofim_lab.landscape import PathRecorder, Stop, parameters, permuted, stand_at
@@ -11,6 +12,8 @@ from sofim_lab.training import train
 from sofim_lab.widgets import barrier_explorer, lens_explorer, plane_explorer
 from sofim_lab.widgets.barrier import AS_THEY_ARE, MATCHED
 from sofim_lab.widgets.loss_landscape import LAYER, UNITS
+from sofim_lab.widgets.sliders import LogSlider
+from sofim_lab.widgets.typed import TypedSlider
 
 LOSS = torch.nn.CrossEntropyLoss()
 
@@ -83,6 +86,21 @@ def test_the_goals_example_reaches_it(explorers, name):
     assert not explorer.reached
     explorer.set(**explorer._goal.example)
     assert explorer.reached
+    explorer.reset()
+
+
+def test_values_between_two_steps_can_be_typed_and_the_plane_has_a_preview(explorers):
+    for name in ("lens", "plane"):
+        explorer = explorers[name]
+        for slider in parts(explorer, TypedSlider):
+            assert isinstance(slider.slider, LogSlider)
+        assert explorer.playback is not None
+    first, explorer = explorers["plane"].result, explorers["plane"]
+    seen = []
+    explorer._view.observe(lambda change: seen.append(change.new), names="value")
+    explorer.set(zoom=0.3)
+    assert [words.count("Preview, the whole follows.") > 0 for words in seen] == [True, False]
+    assert explorer.result.picture.loss.shape == first.picture.loss.shape == (21, 21)
     explorer.reset()
 
 
