@@ -200,7 +200,9 @@ def test_the_buttons_step_play_and_pause_with_the_keyboard(open_page):
         lambda: page.get_by_role("button", name="Reset").press("Enter"),
     ):
         play.press("Enter")
+        assert caption.get_attribute("aria-live") == "off"
         stop()
+        assert caption.get_attribute("aria-live") == "polite"  # at once, not with the next picture
         before = page.locator(".sofim-frames img").get_attribute("src")
         page.clock.run_for(5000)
         expect(page.locator(".sofim-frames img")).to_have_attribute("src", before)
