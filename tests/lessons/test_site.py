@@ -119,6 +119,13 @@ def test_what_a_browser_would_miss_is_said(tmp_path):
     )
 
 
+def test_a_link_that_leads_nowhere_fails_the_site(lessons, tmp_path):
+    site = made(lessons[:1], tmp_path / "site", extra=[new_markdown_cell("[gone](#nowhere)", id="gone")])
+    assert site.problems == ("00_first.html: the link #nowhere leads to no section",)
+    assert site.entries[0].verdict.passed
+    assert not site.passed
+
+
 def test_titles_and_texts_are_escaped(lessons, tmp_path):
     evil = "</script><script>alert(1)</script>"
     lessons[0] = dataclasses.replace(lessons[0], title=evil, question=evil, objectives=(f"`{evil}`",))
