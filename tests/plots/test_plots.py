@@ -1,8 +1,10 @@
+import io
 import math
 
 import pytest
 import torch
 from matplotlib.figure import Figure
+from PIL import Image
 
 from sofim_lab import plots
 from sofim_lab.curvature import RegularizedFIM, cancellation_table, derivation_residuals, solve_times
@@ -87,6 +89,22 @@ def test_a_picture_is_a_png_with_its_words_escaped():
     assert "<figcaption" not in shown.html(caption=False)
     with pytest.raises(ValueError, match="alt='' says nothing"):
         plots.picture(ax, " ")
+
+
+@pytest.mark.parametrize(("width", "height"), [(9.2, 3.4), (2.3, 10.7), (2.8, 10.2), (6.4, 3.6)])
+def test_a_picture_of_any_size_has_its_rows_one_below_the_other(width, height):
+    (ax,) = plots.new_axes(width=width, height=height)
+    ax.set_position((0, 0, 1, 1))
+    ax.axis("off")
+    ax.axvspan(0.5, 1, color="black", linewidth=0)
+    ax.set_xlim(0, 1)
+    shown = plots.picture(ax, "black on the right")
+    with Image.open(io.BytesIO(shown.png)) as image:
+        assert image.size == (round(100 * width), round(100 * height)) == (shown.width, shown.height)
+        middle = image.width // 2
+        for row in (0, image.height // 2, image.height - 1):
+            assert image.getpixel((middle - 2, row)) == (255, 255, 255)
+            assert image.getpixel((middle + 2, row)) == (0, 0, 0)
 
 
 def test_axes_made_beforehand_give_the_same_picture_and_are_used_once():
