@@ -1,22 +1,26 @@
 """Milliseconds from a key press on a slider to the new picture on the screen, for every explorer of every lesson.
 
-    python benchmarks/widgets.py [--lessons 01 05] [--presses 10]
+    python benchmarks/widgets.py [--lessons 01 05 | --alone] [--presses 10]
 
 Each lesson is run in JupyterLab in the system's Chromium, as tests/browser does; the arrow keys go to the explorer's
 sliders in turn, or to its menus where it has no slider. A press that changes nothing to be seen, as on a setting that
 the method does not have, is left out. The clock starts with the browser's key event and stops behind the frame that
 shows the new image, decoded. Where an explorer shows a coarse picture first, its time stands in the first two columns.
+`--alone` puts the explorers that need nothing of their lesson into one notebook, which takes a minute in all.
 """
 
 import argparse
+import inspect
 import statistics
 import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import nbformat
 from playwright.sync_api import sync_playwright
 
+import sofim_lab.widgets
 from sofim_lab.lessons.manifest import load_manifest
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -56,10 +60,38 @@ def presses(explorer: ExplorerView, count: int) -> Iterator[tuple[float, float]]
     explorer.box.evaluate(LISTEN)
     for turn in range(count + WARM):
         explorer.press(turn % sliders) if sliders else explorer.press_menu(turn % menus)
-        explorer.wait_until_still()
+        wait_for_pictures(explorer)
         pictures = explorer.box.evaluate("box => box.pictures")
         if turn >= WARM and pictures:
             yield pictures[0], pictures[-1]
+
+
+def wait_for_pictures(explorer: ExplorerView) -> None:
+    """Until there is one, or none for a second, and the kernel has done all, and the last one is on the screen."""
+    page = explorer.lab.page
+    for _ in range(20):
+        if explorer.box.evaluate("box => box.pictures.length"):
+            break
+        page.wait_for_timeout(50)
+    explorer.lab.wait_until_idle()
+    page.wait_for_timeout(150)
+
+
+def alone(folder: Path) -> Path:
+    """A notebook with the explorers that can be made without arguments."""
+    required = inspect.Parameter.empty
+    names = [
+        name
+        for name, make in vars(sofim_lab.widgets).items()
+        if name.endswith("_explorer")
+        and all(p.default is not required for p in inspect.signature(make).parameters.values())
+    ]
+    notebook = nbformat.v4.new_notebook(metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}})
+    notebook.cells = [
+        nbformat.v4.new_code_cell(f"import sofim_lab.widgets\n\nsofim_lab.widgets.{name}()") for name in sorted(names)
+    ]
+    nbformat.write(notebook, folder / "alone.ipynb")
+    return folder / "alone.ipynb"
 
 
 def measure(server: LabServer, page: LabPage, path: Path, seconds: float, count: int) -> list[str]:
@@ -82,9 +114,10 @@ def main() -> None:
     """Measure the lessons asked for, all by default, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--lessons", nargs="*", default=[], help="ids, numbers or slugs")
+    parser.add_argument("--alone", action="store_true", help="the explorers without their lessons")
     parser.add_argument("--presses", type=int, default=10)
     asked = parser.parse_args()
-    lessons = load_manifest(ROOT / "notebooks").select(asked.lessons)
+    lessons = [] if asked.alone else load_manifest(ROOT / "notebooks").select(asked.lessons)
     executable = find_chromium()
     if executable is None:
         sys.exit(MISSING)
@@ -94,10 +127,11 @@ def main() -> None:
         root.mkdir(), home.mkdir()
         browser = playwright.chromium.launch(executable_path=executable, args=flags())
         with running_lab(root, home) as server:
-            for lesson in lessons:
+            notebooks = [(lesson.path, lesson.lesson_timeout["quick"]) for lesson in lessons]
+            for path, seconds in notebooks or [(alone(Path(folder)), 100)]:
                 context = browser.new_context(viewport={"width": 1280, "height": 1000})
                 page = LabPage(context.new_page(), server)
-                measure(server, page, lesson.path, lesson.lesson_timeout["quick"], asked.presses)
+                measure(server, page, path, seconds, asked.presses)
                 context.close()
                 for session in server.request("/api/sessions"):
                     server.request(f"/api/sessions/{session['id']}", "DELETE")
