@@ -30,6 +30,7 @@ from sofim_lab.landscape import (
 from sofim_lab.landscape.tree import unflatten
 from sofim_lab.landscape.working_copy import working_copy
 from sofim_lab.plots import Picture, new_axes, picture, plot_contour, plot_profile, set_title
+from sofim_lab.plots.four_matrices import percent
 from sofim_lab.plots.scale import number
 from sofim_lab.problems import Split
 from sofim_lab.widgets.explorer import Explorer, Goal
@@ -73,13 +74,13 @@ def render_lens(state: LensState) -> Picture:
     plot_profile({"as it is": state.lines[0], "rescaled": state.lines[1]}, ax)
     set_title(ax, f"{state.what} × {number(state.alpha)}, normalisation: {state.method}")
     finite = np.isfinite(state.difference)
-    apart = f"{number(100 * state.difference, 2)} % of the range apart" if finite else "far apart"
+    apart = f"{percent(state.difference)} of the range apart" if finite else "far apart"
     return picture(
         ax,
-        f"Loss along one random direction, normalisation {state.method}, from a minimum and from the same function "
-        f"with {state.what} rescaled by α = {number(state.alpha)}. At the edges {_ends(state.lines[0])} and "
-        f"{_ends(state.lines[1])}; the curves are at most {apart}. λ₁ is {number(state.sharpness[0])} and "
-        f"{number(state.sharpness[1])}.",
+        f"Loss along one random direction, normalisation {state.method}, from a stop and from the same function "
+        f"with {state.what} rescaled by α = {number(state.alpha)}. At the edges the first is at "
+        f"{_ends(state.lines[0])}, the second at {_ends(state.lines[1])}; the curves are at most {apart}. "
+        f"λ₁ is {number(state.sharpness[0])} and {number(state.sharpness[1])}.",
     )
 
 
@@ -92,7 +93,7 @@ def lens_explorer(model: nn.Module, loss_fn: nn.Module, data: Split, *, seed: in
     """Rescale a ReLU network without changing its function; see which normalisation sees that it is the same.
 
     Args:
-        model: An `mlp` with ReLU, at a minimum; it is left as it is.
+        model: An `mlp` with ReLU, where training stopped; it is left as it is.
         loss_fn: Mean loss.
         data: Images and labels.
         seed: Seed of the direction.
