@@ -52,13 +52,13 @@ def _by_bisection(first: Tensor, second: Tensor, rest: Tensor) -> Tensor:
     return torch.tensor([math.exp(low), _trace(math.exp(low), a, b, c)], dtype=torch.float64)
 
 
-def _with(power: float, *, flipped: bool = False, rest: bool = True) -> object:
-    """The right answer with a part of it wrong."""
+def _with(power: float, *, flipped: bool = False, rest: bool = True, least: bool = False) -> object:
+    """The right answer with a part of it wrong; `least` keeps the smallest trace beside a wrong α, as by (11)."""
 
     def answer(first: Tensor, second: Tensor, other: Tensor) -> Tensor:
         a, b, c = float(first.sum()), float(second.sum()), float(other.sum()) if rest else 0.0
         alpha = (b / a if flipped else a / b) ** power
-        return torch.tensor([alpha, _trace(alpha, a, b, c)], dtype=torch.float64)
+        return torch.tensor([alpha, _trace((a / b) ** 0.25 if least else alpha, a, b, c)], dtype=torch.float64)
 
     return answer
 
@@ -130,6 +130,8 @@ EXERCISES = (
                 "The ratio is upside down: a first layer with much curvature is to be made larger, α > 1.",
             ),
             Mistake(_with(1.0), "α⁴ is the ratio of the two traces: take the fourth root."),
+            Mistake(_with(0.5, least=True), "The trace is right. α lacks a root: α⁴ (not α²) is t₁/t₂."),
+            Mistake(_with(0.25, flipped=True, least=True), "The trace is right. α is upside down: it is (t₁/t₂)^¼."),
             Mistake(
                 _with(0.25, rest=False),
                 "α is right. The trace lacks what the rescaling leaves alone: add the sum of `rest`.",
