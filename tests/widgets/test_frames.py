@@ -159,6 +159,20 @@ def test_the_budget_is_kept():
         assert len(rich.frames(most).frames) > 4
 
 
+def test_the_budget_is_kept_where_the_ends_are_the_smallest_pictures():
+    def render(result):
+        (ax,) = new_axes(width=2, height=2)
+        if result not in (0, 4, 81):  # neither the ends nor the start
+            ax.imshow([[math.sin(7 * i * j + result) for i in range(40)] for j in range(40)])
+        return picture(ax, "noise or nothing")
+
+    growing, _ = explorer()
+    growing._render = render
+    frames = growing.frames(60_000)
+    assert 4 < len(frames.frames) < 20
+    assert frames.bytes <= 60_000
+
+
 def test_the_states_of_all_plans_that_are_tried_are_computed_once():
     counted, calls = explorer()
     del calls[:]
@@ -198,6 +212,19 @@ def test_the_page_holds_controls_words_and_frames_and_is_escaped():
     data = json.loads(soup.find("script", type="application/json").string)
     assert data["frames"]["9,0"][1:] == ["The result is 81 & no more.", 1]
     assert data["start"] == [2, 0]
+
+
+def test_words_cannot_end_the_script_that_holds_them():
+    def render(result):
+        (ax,) = new_axes(width=2, height=2)
+        return picture(ax, f"</script><b>{result}")
+
+    shown, _ = explorer()
+    shown._render = render
+    soup = BeautifulSoup(frames_html(shown.frames(PLENTY), shown.picture), "html.parser")
+    data = json.loads(soup.find("script", type="application/json").string)
+    assert data["frames"]["9,0"][1] == "</script><b>81"
+    assert soup.find("b") is None
 
 
 def test_the_control_that_plays_live_has_buttons_on_the_page(monkeypatch):

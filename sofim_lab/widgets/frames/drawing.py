@@ -1,6 +1,7 @@
 """The pictures of an explorer, drawn beforehand."""
 
 import base64
+import gc
 import io
 import time
 from collections.abc import Callable, Mapping
@@ -134,6 +135,7 @@ class _Camera:
                 result = self.compute(**state)
                 self.measured[tuple(state.values())] = result
                 self.render(result)
+            gc.collect()  # a figure is a web of cycles: some maps that wait for their collection take 500 MB
 
     def draw(self, plan: Plan) -> Frames:
         """All frames of a plan."""
@@ -155,6 +157,7 @@ class _Camera:
                 self.seen[key] = (small(picture), picture.alt, bool(self.reached(result)))
             except Exception as error:  # whatever the explorer's functions raise: the reader is told
                 self.seen[key] = (None, f"{type(error).__name__}: {error}", False)
+            gc.collect()
         return self.seen[key]
 
 
