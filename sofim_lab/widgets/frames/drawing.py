@@ -135,7 +135,7 @@ class _Camera:
                 result = self.compute(**state)
                 self.measured[tuple(state.values())] = result
                 self.render(result)
-            gc.collect()  # a figure is a web of cycles: some maps that wait for their collection take 500 MB
+            gc.collect()  # a figure is a web of cycles: those of some maps that wait for their collection take 50 MB
 
     def draw(self, plan: Plan) -> Frames:
         """All frames of a plan."""
