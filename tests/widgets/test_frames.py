@@ -121,6 +121,11 @@ def test_controls_are_combined_where_there_is_room_and_else_move_alone():
                 assert (*plan.start[:i], end, *plan.start[i + 1 :]) in plan.places
 
 
+def test_places_by_the_billion_are_not_made_to_be_counted():
+    controls = {name: W.FloatSlider(value=0.5, min=0, max=1, step=0.01) for name in "abcdefghijkl"}
+    assert choose_plan(controls, dict.fromkeys(controls, 0.5), {}, 40).together == 0
+
+
 def test_the_example_can_be_reached_by_moving_one_control_after_the_other():
     controls = {name: W.FloatSlider(value=0.5, min=0, max=1, step=0.01) for name in "abc"}
     plan = choose_plan(controls, dict.fromkeys("abc", 0.5), {"a": 0.13, "c": 0.77}, 10)

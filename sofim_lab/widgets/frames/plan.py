@@ -1,6 +1,7 @@
 """Which pictures are drawn beforehand, when there is room for so many."""
 
 import itertools
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -73,7 +74,8 @@ def choose_plan(
     for together in range(len(controls), 1, -1):
         for fineness in _FINE:
             plan = _plan(controls, start, example, fineness, together)
-            if len(plan.places) <= most:
+            free = math.prod(len(control.values) for control in plan.controls[: plan.together])
+            if free <= most and len(plan.places) <= most:  # millions of places are counted, not made
                 return plan
     for fineness in _COARSE:
         plan = _plan(controls, start, example, fineness, 0)
