@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import ipywidgets as W
 from torch import Tensor
@@ -64,19 +65,24 @@ def dial_explorer(samples: Tensor) -> Explorer[DialState]:
     Returns:
         The explorer; its result is a `DialState`.
     """
-    ks = [position.k for position in dial(samples, 1.0)]
+
+    @lru_cache(maxsize=8)
+    def positions(rho: float) -> tuple[DialPosition, ...]:  # the same ones for every k
+        return dial(samples, rho)
+
+    ks = [position.k for position in positions(1.0)]
     return Explorer(
         {
             "k": W.SelectionSlider(options=ks, value=1, description="k"),
             "rho": log_slider("ρ", 1.0, -4, 2),
         },
-        lambda k, rho: DialState(k, rho, dial(samples, rho)),
+        lambda k, rho: DialState(k, rho, positions(rho)),
         render_dial,
         goal=Goal(
             f"at some ρ of at most {SMALL}, choose the smallest k whose direction has a cosine of at least {NEAR} with "
             "that of all samples.",
             lambda state: state.rho <= SMALL * (1 + 1e-9) and state.k == state.smallest,
-            example={"rho": SMALL, "k": DialState(1, SMALL, dial(samples, SMALL)).smallest},
+            example={"rho": SMALL, "k": DialState(1, SMALL, positions(SMALL)).smallest},
         ),
         play="k",
     )
