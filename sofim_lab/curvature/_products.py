@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import Tensor
 
+from sofim_lab.curvature import passes
 from sofim_lab.curvature._bound import Bound
 from sofim_lab.curvature.memory import samples_per_chunk
 
@@ -104,9 +105,10 @@ def pull(outputs: Sequence[Tensor | None], inputs: Sequence[Tensor], cotangents:
         outs, weights = zip(*used, strict=True)
         if k == 1:  # one vector alone is faster without the batching machinery
             weights = tuple(c[0] for c in weights)
-        slopes = torch.autograd.grad(
-            outs, inputs, weights, retain_graph=True, allow_unused=True, is_grads_batched=k > 1
-        )
+        with passes.together(k):
+            slopes = torch.autograd.grad(
+                outs, inputs, weights, retain_graph=True, allow_unused=True, is_grads_batched=k > 1
+            )
     return [
         torch.zeros(k, *x.shape, dtype=x.dtype, device=x.device) if s is None else s.reshape(k, *x.shape)
         for s, x in zip(slopes, inputs, strict=True)

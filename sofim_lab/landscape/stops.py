@@ -11,7 +11,7 @@ from sofim_lab.curvature.operators import hessian_operator
 from sofim_lab.curvature.spectrum import top_eigenpairs, trace
 from sofim_lab.landscape.tree import Tree, norm, parameters, to
 from sofim_lab.landscape.working_copy import working_copy
-from sofim_lab.problems import Digits, Split
+from sofim_lab.problems import Dataset, Split
 from sofim_lab.training.race import Watch
 
 
@@ -54,7 +54,7 @@ class StopWatch:
         ((Stop(name='SOFIM', seed=0, step=19),), (Stop(name='SOFIM', seed=0, step=10),))
     """
 
-    def __init__(self, data: Digits, loss_fn: nn.Module, *, level: float | None = None, every: int = 5) -> None:
+    def __init__(self, data: Dataset, loss_fn: nn.Module, *, level: float | None = None, every: int = 5) -> None:
         if level is not None and not level > 0:
             raise ValueError(f"level={level!r} must be a positive loss, or None")
         if every < 1:
@@ -146,7 +146,7 @@ class Ground:
 
 
 def survey(
-    stops: Iterable[Stop], model: nn.Module, loss_fn: nn.Module, data: Digits, *, probes: int = 30, tol: float = 1e-3
+    stops: Iterable[Stop], model: nn.Module, loss_fn: nn.Module, data: Dataset, *, probes: int = 30, tol: float = 1e-3
 ) -> pd.DataFrame:
     """Losses, sharpness and trace at each stop.
 
@@ -170,7 +170,7 @@ def survey(
     return pd.DataFrame(rows, columns=[column.name for column in fields(Ground)])
 
 
-def ground(stop: Stop, twin: nn.Module, loss_fn: nn.Module, data: Digits, *, probes: int, tol: float) -> Ground:
+def ground(stop: Stop, twin: nn.Module, loss_fn: nn.Module, data: Dataset, *, probes: int, tol: float) -> Ground:
     """What `survey` finds at one stop; twin is moved there."""
     stand_at(twin, stop.tree)
     H = hessian_operator(twin, loss_fn, data.train.x, data.train.y)

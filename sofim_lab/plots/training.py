@@ -12,8 +12,10 @@ from sofim_lab.training import RaceResult, TrainingResult, step_bound
 LABELS = {
     "train_loss": "training loss (nats)",
     "val_loss": "validation loss (nats)",
+    "test_loss": "test loss (nats)",
     "train_accuracy": "training accuracy",
     "val_accuracy": "validation accuracy",
+    "test_accuracy": "test accuracy",
 }
 
 
@@ -32,7 +34,8 @@ def plot_race(result: RaceResult, metric: str = "train_loss", ax: Axes | None = 
 
     Args:
         result: From `race`.
-        metric: `train_loss`, `val_loss` (logarithmic scale), `train_accuracy` or `val_accuracy`.
+        metric: `train_loss`, `val_loss`, `test_loss` (logarithmic scale), `train_accuracy`, `val_accuracy` or
+            `test_accuracy`; those on the test samples only where `evaluate_on` holds `test`.
         ax: Axes to draw into; new ones by default.
         band: `range` from the lowest seed to the highest; `confidence`, the 95 % interval of the median (percentile
             bootstrap over the seeds, 1000 draws from seed 0), which says little for fewer than five seeds; `none`.

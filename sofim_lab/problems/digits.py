@@ -1,48 +1,18 @@
 """The embedded data set: real handwritten digits, 8 by 8 pixels, shipped with scikit-learn."""
 
-from dataclasses import dataclass
-
 import torch
 
+from sofim_lab.problems.dataset import Dataset, Split
 from sofim_lab.problems.device import resolve_device
 
 CLASSES = 10
+SHAPE = (1, 8, 8)
 PIXELS = 64
 SIZES = {"train": 1197, "val": 300, "test": 300}
 _SPLIT_SEED = 0
 
 
-@dataclass(frozen=True)
-class Split:
-    """Images and their labels.
-
-    Attributes:
-        x: Pixels in [0, 1], shape (n, 64), row by row.
-        y: Labels 0 to 9, shape (n,), int64.
-    """
-
-    x: torch.Tensor
-    y: torch.Tensor
-
-    def __len__(self) -> int:
-        return len(self.y)
-
-
-@dataclass(frozen=True)
-class Digits:
-    """The 1,797 digits, cut once and for all into `train` (1,197), `val` (300) and `test` (300)."""
-
-    train: Split
-    val: Split
-    test: Split
-
-    @property
-    def device(self) -> torch.device:
-        """Where the tensors live."""
-        return self.train.x.device
-
-
-def load_digits(device: str | torch.device = "auto", dtype: torch.dtype = torch.float32) -> Digits:
+def load_digits(device: str | torch.device = "auto", dtype: torch.dtype = torch.float32) -> Dataset:
     """The real 8×8 digits of the UCI collection, pixels in [0, 1], in a fixed stratified split.
 
     The split is the same on every machine and for every seed, so that a tuned learning rate never sees the test
@@ -53,7 +23,7 @@ def load_digits(device: str | torch.device = "auto", dtype: torch.dtype = torch.
         dtype: Floating type of the pixels.
 
     Returns:
-        `Digits` with `train`, `val` and `test`, each with `x` of shape (n, 64) and `y` of shape (n,).
+        `Dataset` of 1,197, 300 and 300 images, each split with `x` of shape (n, 64) and `y` of shape (n,).
 
     Raises:
         ValueError: The device does not exist here, or dtype is no floating type.
@@ -85,4 +55,5 @@ def load_digits(device: str | torch.device = "auto", dtype: torch.dtype = torch.
         pixels = torch.as_tensor(x, dtype=torch.float64) / 16  # sixteenths: exact in every floating type
         return Split(pixels.to(device=place, dtype=dtype), torch.as_tensor(y, dtype=torch.int64).to(place))
 
-    return Digits(split(train_x, train_y), split(val_x, val_y), split(test_x, test_y))
+    parts = split(train_x, train_y), split(val_x, val_y), split(test_x, test_y)
+    return Dataset("digits", *parts, classes=CLASSES, shape=SHAPE)

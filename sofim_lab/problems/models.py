@@ -1,12 +1,17 @@
-"""Small networks for the lessons."""
+"""Networks by name, and the fully connected one of the lessons."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
 from torch import nn
 
+from sofim_lab.problems.conv_models import cnn, resnet9
+from sofim_lab.problems.dataset import Dataset
 from sofim_lab.problems.device import resolve_device
+from sofim_lab.problems.seeding import seeded
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "tanh": nn.Tanh,
@@ -53,9 +58,74 @@ def mlp(
     if activation not in ACTIVATIONS:
         raise ValueError(f"activation={activation!r} is unknown: choose one of {', '.join(ACTIVATIONS)}")
     place = resolve_device(device)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         layers: list[nn.Module] = []
         for inputs, outputs in pairwise(widths):
             layers += [nn.Linear(inputs, outputs), ACTIVATIONS[activation]()]
     return nn.Sequential(*layers[:-1]).to(device=place, dtype=dtype)
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """A model as sweeps, benchmarks and tables need to know it.
+
+    Attributes:
+        title: What figures call it.
+        build: From shape of a sample and number of classes, and `seed`, `device` and `dtype` by name, to the model.
+    """
+
+    title: str
+    build: Callable[..., nn.Module]
+
+
+def _logreg(shape: tuple[int, ...], classes: int, **options: object) -> nn.Module:
+    return mlp((math.prod(shape), classes), **options)
+
+
+def _mlp(shape: tuple[int, ...], classes: int, **options: object) -> nn.Module:
+    return mlp((math.prod(shape), 64, 64, classes), **options)
+
+
+MODELS: dict[str, ModelEntry] = {
+    "logreg": ModelEntry("softmax regression", _logreg),
+    "mlp": ModelEntry("MLP, two hidden layers of 64", _mlp),
+    "cnn": ModelEntry("small CNN", cnn),
+    "resnet9": ModelEntry("ResNet-9", resnet9),
+}
+
+
+def build_model(
+    name: str,
+    data: Dataset,
+    seed: int = 0,
+    device: str | torch.device | None = None,
+    dtype: torch.dtype | None = None,
+    **options: object,
+) -> nn.Module:
+    """A model that fits a data set, by its name.
+
+    Args:
+        name: `logreg` (softmax regression, convex), `mlp` (two hidden tanh layers of 64), `cnn` or `resnet9`.
+        data: What it shall classify; rows (n, d) become logits (n, classes).
+        seed: Seed of the initial weights, drawn on the CPU.
+        device: Where it goes; by default where the data are.
+        dtype: Floating type of the parameters; by default that of the data.
+        **options: What the builder takes besides, e.g. `width=16` for `resnet9`.
+
+    Returns:
+        The model in training mode.
+
+    Raises:
+        ValueError: There is none of that name, or it needs images and the samples are none.
+
+    Example:
+        >>> from sofim_lab.problems import load_digits
+        >>> model = build_model("mlp", load_digits("cpu"))
+        >>> [tuple(p.shape) for p in model.parameters() if p.ndim == 2]
+        [(64, 64), (64, 64), (10, 64)]
+    """
+    if name not in MODELS:
+        raise ValueError(f"no model is called {name!r}: there are {', '.join(MODELS)}")
+    place = data.device if device is None else device
+    options = {"seed": seed, "device": place, "dtype": dtype or data.train.x.dtype, **options}
+    return MODELS[name].build(data.shape, data.classes, **options)

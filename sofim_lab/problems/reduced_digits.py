@@ -2,8 +2,9 @@
 
 import torch
 
+from sofim_lab.problems.dataset import Split
 from sofim_lab.problems.device import resolve_device
-from sofim_lab.problems.digits import CLASSES, PIXELS, Split, load_digits
+from sofim_lab.problems.digits import CLASSES, PIXELS, load_digits
 
 
 def reduced_digits(
@@ -35,14 +36,32 @@ def reduced_digits(
     for name, value, most in (("n", n, len(digits)), ("features", features, PIXELS - 4)):
         if not 1 <= value <= most:
             raise ValueError(f"{name}={value} must lie in 1 … {most}")
-    centred = digits.x - digits.x.mean(0)
-    _, _, rows = torch.linalg.svd(centred, full_matrices=False)
-    rows = rows[:features]
-    rows = rows * rows.gather(1, rows.abs().argmax(1, keepdim=True)).sign()  # the sign of a component is arbitrary
-    x = centred @ rows.mT
-    x = (x / x.std(0))[:n]
+    mean, rows, std = principal_components(digits.x, features)
+    x = ((digits.x - mean) @ rows.mT / std)[:n]
     place = resolve_device(device)
     return Split(x.to(device=place, dtype=dtype), digits.y[:n].to(place))
+
+
+def principal_components(x: torch.Tensor, features: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """The mean of samples, their leading principal directions, and the standard deviation along each.
+
+    Args:
+        x: Samples, shape (n, d).
+        features: How many directions.
+
+    Returns:
+        Mean (d,), orthonormal rows (features, d) by falling variance, and deviations (features,).
+
+    Example:
+        >>> mean, rows, std = principal_components(torch.tensor([[0.0, 1.0], [0.0, 3.0], [0.0, 5.0]]), 1)
+        >>> mean.tolist(), rows.tolist(), std.tolist()
+        ([0.0, 3.0], [[0.0, 1.0]], [2.0])
+    """
+    mean = x.mean(0)
+    _, _, rows = torch.linalg.svd(x - mean, full_matrices=False)
+    rows = rows[:features]
+    rows = rows * rows.gather(1, rows.abs().argmax(1, keepdim=True)).sign()  # the sign of a component is arbitrary
+    return mean, rows, ((x - mean) @ rows.mT).std(0)
 
 
 def noisy_labels(y: torch.Tensor, share: float, seed: int = 0, classes: int = CLASSES) -> torch.Tensor:

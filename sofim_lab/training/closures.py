@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from sofim_lab.curvature.passes import BackwardPasses
 from sofim_lab.optim.registry import closure_kind
 
 LossFunction = Callable[[Tensor, Tensor], Tensor]
@@ -19,6 +20,7 @@ def make_closure(
     x: Tensor,
     y: Tensor,
     seen: Callable[[Tensor], None] = lambda loss: None,
+    passes: BackwardPasses | None = None,
 ) -> Callable[[], Any]:
     """A closure for one mini-batch, which does what this optimizer expects of it.
 
@@ -29,6 +31,7 @@ def make_closure(
         x: Inputs, n samples in the first dimension.
         y: Targets.
         seen: Is shown each mean loss, detached, before anything is made of it.
+        passes: Counts the backward passes.
 
     Returns:
         The closure, for `optimizer.step`.
@@ -45,6 +48,8 @@ def make_closure(
 
     def closure() -> Any:
         outputs = model(x)
+        if passes is not None:
+            passes.watch(outputs)
         if kind == "losses":
             losses = sample_losses(loss_fn, outputs, y)
             seen(losses.detach().mean())

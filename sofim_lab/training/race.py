@@ -8,7 +8,8 @@ from torch.optim import Optimizer
 from tqdm.auto import tqdm
 
 from sofim_lab.optim import registry
-from sofim_lab.problems import Digits
+from sofim_lab.problems import Dataset
+from sofim_lab.problems.streams import Stream, shuffled
 from sofim_lab.training.closures import LossFunction
 from sofim_lab.training.progress import show_progress
 from sofim_lab.training.result import RaceResult
@@ -20,7 +21,7 @@ Watch = Callable[[str, int, nn.Module], Callback | None]
 
 def race(
     model: Callable[[int], nn.Module],
-    data: Digits,
+    data: Dataset,
     optimizers: Mapping[str, OptimizerFactory] | Sequence[str],
     *,
     epochs: int = 10,
@@ -29,6 +30,8 @@ def race(
     loss_fn: LossFunction = nn.functional.cross_entropy,
     watch: Watch | None = None,
     progress: bool | None = None,
+    stream: Stream = shuffled,
+    evaluate_on: Sequence[str] = ("train", "val"),
 ) -> RaceResult:
     """Train one model with each optimizer: for a seed all start from the same weights and see the same batches.
 
@@ -37,13 +40,15 @@ def race(
         data: See `train`.
         optimizers: Name to constructor, e.g. `{"SOFIM": lambda p: SOFIM(p, rho=0.5)}`; constructors get the
             parameters alone. Or names of `sofim_lab.optim.registry`, which run at their defaults.
-        epochs: Passes over the training images.
-        batch_size: Images a step.
+        epochs: Passes over the training samples.
+        batch_size: Samples a step.
         seeds: One run of every optimizer for each.
         loss_fn: Mean loss of logits and labels.
         watch: Is called with name, seed and model before each run, and returns that run's `callback` (see `train`) or
             None; e.g. `sofim_lab.landscape.RacePaths()`.
         progress: Show a bar over the runs; None shows it except while a lesson's report is written.
+        stream: How batches are drawn, see `train`.
+        evaluate_on: What is evaluated, see `train`.
 
     Returns:
         `RaceResult`, one run for each (optimizer, seed). A run that diverged is in it and says so.
@@ -94,6 +99,8 @@ def race(
                 name=name,
                 callback=callback,
                 progress=False,  # one bar, over the runs
+                stream=stream,
+                evaluate_on=evaluate_on,
             )
         )
     return RaceResult(tuple(runs))

@@ -1,5 +1,6 @@
 """What a training run leaves behind: one type for one run, one for several."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,7 +20,14 @@ class StepRecord:
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """The state after an epoch (0: before the first step): mean losses and accuracies, seconds of training so far."""
+    """The state after an epoch (0: before the first step): mean losses, accuracies and what the training took so far.
+
+    Losses and accuracies are nan where they were not evaluated. `gradient_evaluations` counts backward passes through
+    the model in passes over the training set: each sample counts once for every vector pulled back to the parameters,
+    a gradient or a product with a curvature matrix (see `sofim_lab.curvature.passes`), and not at all for losses
+    without a gradient. SOFIM, SGD and Adam make one an epoch, AdaHessian two, L-BFGS one for every call of its
+    closure, `LowRankFisher` k, one for each row, and `NystromSGD` one, and min(rank, d) more in a step with a refresh.
+    """
 
     epoch: int
     train_loss: float
@@ -27,6 +35,9 @@ class EpochRecord:
     train_accuracy: float
     val_accuracy: float
     seconds: float
+    test_loss: float = math.nan
+    test_accuracy: float = math.nan
+    gradient_evaluations: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -36,7 +47,7 @@ class TrainingResult:
     Attributes:
         name: What the run is called in tables and plots.
         optimizer: Class name of the optimizer.
-        settings: Its hyperparameters, and `batch_size`, `epochs`.
+        settings: Its hyperparameters, and `batch_size`, `epochs` and the name of the `stream`.
         seed: Seed of the batch order (and of the initial weights in a race).
         device: Class of the device, e.g. `cpu`.
         steps: One `StepRecord` a step. Losses are in nats a sample.
@@ -121,11 +132,16 @@ class RaceResult:
         return pd.concat([run.to_frame(level) for run in self.runs], ignore_index=True)
 
     def summary(self) -> pd.DataFrame:
-        """One row a contestant: medians over the seeds after the last epoch, and how many runs diverged."""
+        """One row a contestant: medians over the seeds after the last epoch, and how many runs diverged.
+
+        Parts of the data that no run has evaluated have no columns.
+        """
         rows = []
         for name in self.names:
             runs = self[name]
             last = pd.DataFrame([vars(run.final) for run in runs]).median()
             row = {"name": name, **last.drop("epoch").to_dict(), "diverged": sum(run.diverged for run in runs)}
             rows.append({**row, "runs": len(runs)})
-        return pd.DataFrame(rows).set_index("name")
+        table = pd.DataFrame(rows).set_index("name")
+        unseen = [c for c in ("test_loss", "test_accuracy") if all(math.isnan(getattr(r.epochs[0], c)) for r in self)]
+        return table.drop(columns=unseen, errors="ignore")

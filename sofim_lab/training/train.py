@@ -2,8 +2,8 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import nn
@@ -11,9 +11,14 @@ from torch.nn.utils import parameters_to_vector
 from torch.optim import Optimizer
 from tqdm.auto import tqdm
 
+from sofim_lab.curvature.passes import BackwardPasses
 from sofim_lab.optim._errors import NotFiniteError
-from sofim_lab.problems import CLASSES, Digits, Split
+from sofim_lab.problems import Dataset, Split
+from sofim_lab.problems.seeding import seeded
+from sofim_lab.problems.streams import Stream, shuffled
+from sofim_lab.training._fit import PARTS, refuse_bad_input
 from sofim_lab.training.closures import LossFunction, make_closure
+from sofim_lab.training.evaluate import evaluate, mode
 from sofim_lab.training.progress import show_progress
 from sofim_lab.training.result import EpochRecord, StepRecord, TrainingResult
 
@@ -22,7 +27,7 @@ Callback = Callable[[StepRecord], object]
 
 def train(
     model: nn.Module,
-    data: Digits,
+    data: Dataset,
     optimizer: Optimizer,
     *,
     epochs: int = 10,
@@ -32,34 +37,42 @@ def train(
     name: str | None = None,
     callback: Callback | None = None,
     progress: bool | None = None,
+    stream: Stream = shuffled,
+    evaluate_on: Sequence[str] = ("train", "val"),
 ) -> TrainingResult:
     """Train a classifier in place and keep what happened.
 
-    Each epoch visits every training image once, in an order that depends on `seed` alone; the last batch may be
-    smaller. A loss that is no longer finite ends the run: the result is marked `diverged` at that step. Where an
-    optimizer refuses the derivatives of a finite loss (FloatingPointError), the step's loss is given as NaN.
+    Each epoch visits every training sample once, in an order that depends on stream and `seed` alone; the last batch
+    may be smaller. Steps are taken in training mode and evaluated in evaluation mode: a model in evaluation mode is put
+    into the other for the run; parts of a model in training mode that someone has frozen stay in evaluation mode.
+
+    A loss that is no longer finite ends the run: the result is marked `diverged` at that step. Where an optimizer
+    refuses the derivatives of a finite loss (FloatingPointError), the step's loss is given as NaN.
 
     Args:
-        model: Maps images (n, 64) to logits (n, 10); its parameters are changed.
-        data: `train` is trained on; `train` and `val` are evaluated after each epoch.
+        model: Maps rows (n, d) to logits (n, classes); its parameters are changed.
+        data: `train` is trained on.
         optimizer: A `torch.optim.Optimizer` over the model's parameters. It is given the closure that it needs: one
             that calls backward or, for `Newton` and others, one that returns the loss alone, or the losses of the
             samples (see `sofim_lab.optim.registry.closure_kind`).
-        epochs: Passes over the training images, 0 or more.
-        batch_size: Images a step, 1 or more.
-        seed: Seed of the order of the images, and of random numbers that model and optimizer draw.
+        epochs: Passes over the training samples, 0 or more.
+        batch_size: Samples a step, 1 or more.
+        seed: Seed of the order of the samples, and of random numbers that model and optimizer draw.
         loss_fn: Mean loss of logits and labels, a scalar.
         name: Name of the run; by default the optimizer's class name.
         callback: Is shown each step after it was taken, e.g. `PathRecorder(model).record`. What it returns is ignored,
             what it raises ends the run, and its time does not count.
         progress: Show a bar; None shows it except while a lesson's report is written.
+        stream: How the batches of an epoch are drawn, see `sofim_lab.problems.streams`.
+        evaluate_on: The parts of the data, of `train`, `val` and `test`, that are evaluated before the first step and
+            after each epoch.
 
     Returns:
         `TrainingResult` with every step and every epoch.
 
     Raises:
-        ValueError: epochs or batch_size out of range; model and data of another device, dtype or shape; an optimizer
-            over other parameters than the model's.
+        ValueError: epochs, batch_size or evaluate_on out of range; model and data of another device, dtype or shape;
+            an optimizer over other parameters than the model's; an empty part of the data.
 
     Example:
         >>> from sofim_lab import SOFIM
@@ -69,21 +82,23 @@ def train(
         >>> result.final.val_accuracy > 0.5
         True
     """
-    _refuse_bad_input(model, data, optimizer, epochs, batch_size)
+    parts = evaluate_on if isinstance(evaluate_on, str) else tuple(evaluate_on)
+    refuse_bad_input(model, data, optimizer, epochs, batch_size, parts)
     order = torch.Generator().manual_seed(seed)
     label = name or type(optimizer).__name__
+    passes, seconds = BackwardPasses(), 0.0
     steps: list[StepRecord] = []
-    history = [_evaluate(model, data, loss_fn, epoch=0, seconds=0.0)]
-    diverged_at = None if _finite(history[0]) else 0
-    seconds = 0.0
+    history = [_record(model, data, loss_fn, parts, epoch=0, seconds=0.0)]
+    diverged_at = None if _finite(history[0], parts) else 0
     bars = tqdm(total=epochs, desc=label, unit="epoch", disable=not show_progress(progress), leave=False)
-    with bars as bar, _random_numbers(seed, data.device):
+    with bars as bar, seeded(seed, data.device), _training(model):
         for epoch in range(1, epochs + 1):
             if diverged_at is not None:
                 break
             started, watched = time.perf_counter(), 0.0
-            for images, labels in _batches(data.train, batch_size, order):
-                loss, length = _step(model, optimizer, loss_fn, images, labels)
+            for chosen in stream(data.train.y, batch_size, order):
+                batch = Split(data.train.x[chosen], data.train.y[chosen])
+                loss, length = _step(model, optimizer, loss_fn, batch, passes)
                 steps.append(StepRecord(len(steps) + 1, epoch, loss, length))
                 if not math.isfinite(loss):
                     diverged_at = len(steps)
@@ -94,14 +109,15 @@ def train(
                     watched += time.perf_counter() - paused
             seconds += time.perf_counter() - started - watched
             if diverged_at is None:
-                history.append(_evaluate(model, data, loss_fn, epoch, seconds))
-                diverged_at = None if _finite(history[-1]) else len(steps)
-            bar.set_postfix(loss=f"{history[-1].train_loss:.3g}", refresh=False)
+                spent = {"seconds": seconds, "gradient_evaluations": passes.samples / len(data.train)}
+                history.append(_record(model, data, loss_fn, parts, epoch=epoch, **spent))
+                diverged_at = None if _finite(history[-1], parts) else len(steps)
+            bar.set_postfix(loss=f"{getattr(history[-1], f'{parts[0]}_loss'):.3g}", refresh=False)
             bar.update()
     return TrainingResult(
         name=label,
         optimizer=type(optimizer).__name__,
-        settings=_settings(optimizer) | {"epochs": epochs, "batch_size": batch_size},
+        settings=_settings(optimizer) | {"epochs": epochs, "batch_size": batch_size, "stream": stream.name},
         seed=seed,
         device=data.device.type,
         steps=tuple(steps),
@@ -110,16 +126,13 @@ def train(
     )
 
 
-@contextmanager
-def _random_numbers(seed: int, device: torch.device) -> Iterator[None]:
-    """Dropout and optimizers that draw (AdaHessian) depend on the seed alone, and whoever draws next on neither."""
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
-        yield
+def _training(model: nn.Module) -> AbstractContextManager[None]:
+    """Training mode during the steps; a model that is in it keeps the parts that someone has frozen."""
+    return nullcontext() if model.training else mode(model, training=True)
 
 
 def _step(
-    model: nn.Module, optimizer: Optimizer, loss_fn: LossFunction, images: torch.Tensor, labels: torch.Tensor
+    model: nn.Module, optimizer: Optimizer, loss_fn: LossFunction, batch: Split, passes: BackwardPasses
 ) -> tuple[float, float]:
     """One optimizer step: the loss before it and its length ‖Δw‖; no step is taken from a loss that is not finite."""
     losses: list[float] = []
@@ -132,7 +145,7 @@ def _step(
 
     before = parameters_to_vector(model.parameters()).detach()
     try:
-        optimizer.step(make_closure(model, optimizer, loss_fn, images, labels, seen))
+        optimizer.step(make_closure(model, optimizer, loss_fn, batch.x, batch.y, seen, passes))
     except FloatingPointError:  # the loss or, behind a finite one, its derivatives; no parameter has been changed
         if not losses:
             raise
@@ -143,77 +156,21 @@ def _step(
     return losses[0], float(torch.linalg.vector_norm(after - before))
 
 
-def _batches(split: Split, size: int, order: torch.Generator) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """The images once, shuffled on the CPU, so that every device sees the same order."""
-    for chosen in torch.randperm(len(split), generator=order).to(split.y.device).split(size):
-        yield split.x[chosen], split.y[chosen]
+def _record(
+    model: nn.Module, data: Dataset, loss_fn: LossFunction, parts: tuple[str, ...], **known: float
+) -> EpochRecord:
+    """The state of a run: evaluated on some parts of the data, nan on the others."""
+    found = dict.fromkeys(PARTS, (math.nan, math.nan))
+    found |= {part: evaluate(model, getattr(data, part), loss_fn) for part in parts}
+    losses = {f"{part}_loss": loss for part, (loss, _) in found.items()}
+    return EpochRecord(**losses, **{f"{part}_accuracy": share for part, (_, share) in found.items()}, **known)
 
 
-@torch.no_grad()
-def _evaluate(model: nn.Module, data: Digits, loss_fn: LossFunction, epoch: int, seconds: float) -> EpochRecord:
-    """Losses and accuracies on the training and validation images, in evaluation mode."""
-    was_training = model.training
-    model.eval()
-    scores = []
-    for split in (data.train, data.val):
-        logits = model(split.x)
-        scores.append((float(loss_fn(logits, split.y)), float((logits.argmax(1) == split.y).double().mean())))
-    model.train(was_training)
-    (train_loss, train_accuracy), (val_loss, val_accuracy) = scores
-    return EpochRecord(epoch, train_loss, val_loss, train_accuracy, val_accuracy, seconds)
-
-
-def _finite(record: EpochRecord) -> bool:
-    """Whether both losses are numbers."""
-    return math.isfinite(record.train_loss) and math.isfinite(record.val_loss)
+def _finite(record: EpochRecord, parts: tuple[str, ...]) -> bool:
+    """Whether the losses that were evaluated are numbers."""
+    return all(math.isfinite(getattr(record, f"{part}_loss")) for part in parts)
 
 
 def _settings(optimizer: Optimizer) -> dict[str, object]:
     """The hyperparameters in use, those of the first group."""
     return {key: value for key, value in optimizer.param_groups[0].items() if key != "params"}
-
-
-def _refuse_bad_input(model: nn.Module, data: Digits, optimizer: Optimizer, epochs: int, batch_size: int) -> None:
-    """Say what is wrong before anything is changed."""
-    if epochs < 0:
-        raise ValueError(f"epochs={epochs} must be 0 or more")
-    if batch_size < 1:
-        raise ValueError(f"batch_size={batch_size} must be 1 or more; {len(data.train)} is one step an epoch")
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    places = {str(parameter.device) for parameter in parameters}
-    if places != {str(data.device)}:
-        found = ", ".join(sorted(places)) or "no parameters at all"
-        raise ValueError(f"model on {found}, data on {data.device}: build both with the same device=...")
-    dtypes = {parameter.dtype for parameter in parameters}
-    if dtypes != {data.train.x.dtype}:
-        found = ", ".join(sorted(str(dtype) for dtype in dtypes))
-        raise ValueError(f"model of {found}, data of {data.train.x.dtype}: build both with the same dtype=...")
-    held = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
-    if not any(id(parameter) in held for parameter in parameters):
-        name = type(optimizer).__name__
-        raise ValueError(
-            f"the optimizer holds no parameter of this model: build it with {name}(model.parameters(), ...)"
-        )
-    _refuse_misfit(model, data)
-
-
-def _refuse_misfit(model: nn.Module, data: Digits) -> None:
-    """Try the model on one image: its inputs and outputs have to fit the data."""
-    was_training = model.training
-    model.eval()
-    try:
-        with torch.no_grad():
-            logits = model(data.train.x[:1])
-    except RuntimeError as error:
-        pixels = data.train.x.shape[1]
-        raise ValueError(
-            f"the model does not take images of {pixels} pixels ({str(error).splitlines()[0]}): "
-            f"its first layer must have {pixels} inputs, e.g. mlp(({pixels}, 32, {CLASSES}))"
-        ) from error
-    finally:
-        model.train(was_training)
-    if logits.ndim != 2 or logits.shape[1] < CLASSES:
-        raise ValueError(
-            f"the model returns {tuple(logits.shape)} for one image; {CLASSES} logits are needed, "
-            f"one for each label, e.g. mlp((64, 32, {CLASSES}))"
-        )

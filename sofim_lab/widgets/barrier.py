@@ -13,7 +13,7 @@ from sofim_lab.landscape import Barrier, Slice, Stop, Tree, barrier, matched, pe
 from sofim_lab.landscape.working_copy import working_copy
 from sofim_lab.plots import Picture, describe_barrier, new_axes, picture, plot_barrier, plot_profile, set_title
 from sofim_lab.plots.scale import number
-from sofim_lab.problems import Digits, Split
+from sofim_lab.problems import Dataset, Split
 from sofim_lab.widgets.explorer import Explorer, Goal
 
 _POINTS = 51
@@ -71,7 +71,7 @@ def title(stop: Stop) -> str:
 
 
 def barrier_explorer(
-    stops: Mapping[str, Stop], model: nn.Module, loss_fn: nn.Module, data: Digits, *, seed: int = 0
+    stops: Mapping[str, Stop], model: nn.Module, loss_fn: nn.Module, data: Dataset, *, seed: int = 0
 ) -> Explorer[LineState]:
     """Choose two stops and walk the straight line between them, with the hidden units as they are or matched.
 

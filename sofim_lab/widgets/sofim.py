@@ -17,7 +17,7 @@ from sofim_lab.plots.sofim import (
     plot_length_histogram,
     plot_path_lengths,
 )
-from sofim_lab.problems import Digits, load_digits, mlp
+from sofim_lab.problems import Dataset, load_digits, mlp
 from sofim_lab.problems.surfaces import Point
 from sofim_lab.training import TrainingResult, step_bound, train
 from sofim_lab.training.sofim_path import SofimPath, sofim_path
@@ -119,7 +119,7 @@ class DigitsState:
 
 
 @lru_cache(maxsize=1)
-def _digits() -> Digits:
+def _digits() -> Dataset:
     """The images, on the CPU: a network this small is quickest there."""
     return load_digits("cpu")
 

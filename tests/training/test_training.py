@@ -123,8 +123,8 @@ def test_a_model_elsewhere_is_refused_before_it_is_changed(digits):
             mlp((64, 10), device="cpu"),
             r"model of torch\.float32, data of torch\.float64: build both",
         ),
-        (mlp((32, 10), device="cpu", dtype=torch.float64), "does not take images of 64 pixels .* must have 64 inputs"),
-        (mlp((64, 5), device="cpu", dtype=torch.float64), r"returns \(1, 5\) for one image; 10 logits are needed"),
+        (mlp((32, 10), device="cpu", dtype=torch.float64), "does not take samples of 64 .* must have 64 inputs"),
+        (mlp((64, 5), device="cpu", dtype=torch.float64), r"returns \(1, 5\) for one sample; 10 logits are needed"),
     ],
 )
 def test_a_model_that_does_not_fit_is_refused_in_words(digits, model, message):

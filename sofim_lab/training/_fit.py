@@ -1,0 +1,60 @@
+"""What `train` refuses before anything is changed."""
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+
+from sofim_lab.problems import Dataset
+from sofim_lab.training.evaluate import mode
+
+PARTS = ("train", "val", "test")
+
+
+def refuse_bad_input(
+    model: nn.Module, data: Dataset, optimizer: Optimizer, epochs: int, batch_size: int, evaluate_on: tuple[str, ...]
+) -> None:
+    """Say what is wrong before anything is changed."""
+    if epochs < 0:
+        raise ValueError(f"epochs={epochs} must be 0 or more")
+    if batch_size < 1:
+        raise ValueError(f"batch_size={batch_size} must be 1 or more; {len(data.train)} is one step an epoch")
+    if isinstance(evaluate_on, str) or not evaluate_on or not set(evaluate_on) <= set(PARTS):
+        raise ValueError(f"evaluate_on={evaluate_on!r} must name at least one of {', '.join(PARTS)}: ('train', 'val')")
+    for part in {"train", *evaluate_on}:
+        if not len(getattr(data, part)):
+            raise ValueError(f"data.{part} is empty: it must hold samples to train on, or be left out of evaluate_on")
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    places = {str(parameter.device) for parameter in parameters}
+    if places != {str(data.device)}:
+        found = ", ".join(sorted(places)) or "no parameters at all"
+        raise ValueError(f"model on {found}, data on {data.device}: build both with the same device=...")
+    dtypes = {parameter.dtype for parameter in parameters}
+    if dtypes != {data.train.x.dtype}:
+        found = ", ".join(sorted(str(dtype) for dtype in dtypes))
+        raise ValueError(f"model of {found}, data of {data.train.x.dtype}: build both with the same dtype=...")
+    held = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
+    if not any(id(parameter) in held for parameter in parameters):
+        name = type(optimizer).__name__
+        raise ValueError(
+            f"the optimizer holds no parameter of this model: build it with {name}(model.parameters(), ...)"
+        )
+    _refuse_misfit(model, data)
+
+
+def _refuse_misfit(model: nn.Module, data: Dataset) -> None:
+    """Try the model on one sample: its inputs and outputs have to fit the data."""
+    length, classes = data.train.x.shape[1], data.classes
+    fitting = f"e.g. mlp(({length}, 32, {classes}))"
+    with torch.no_grad(), mode(model, training=False):
+        try:
+            logits = model(data.train.x[:1])
+        except RuntimeError as error:
+            raise ValueError(
+                f"the model does not take samples of {length} numbers ({str(error).splitlines()[0]}): "
+                f"its first layer must have {length} inputs, {fitting}"
+            ) from error
+    if logits.ndim != 2 or logits.shape[1] < classes:
+        raise ValueError(
+            f"the model returns {tuple(logits.shape)} for one sample; {classes} logits are needed, "
+            f"one for each class, {fitting}"
+        )
