@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pdoc
 
-ROOMS = ("problems", "curvature", "optim", "training", "landscape", "plots", "widgets", "lessons")
+ROOMS = (
+    "problems", "curvature", "optim", "training", "federated", "distributed",
+    "landscape", "plots", "widgets", "lessons",
+)  # fmt: skip
 TEMPLATES = Path(__file__).parent / "api_templates"
 FOLDER = Path(__file__).resolve().parents[1] / "build" / "api"
 
