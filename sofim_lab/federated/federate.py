@@ -12,14 +12,15 @@ from tqdm.auto import tqdm
 
 from sofim_lab.federated.clients import LocalWork, client_gradients
 from sofim_lab.federated.private import Privacy, private_gradient
-from sofim_lab.problems import Digits
+from sofim_lab.problems import Dataset
 from sofim_lab.training import EpochRecord, StepRecord, TrainingResult
+from sofim_lab.training.evaluate import evaluate
 from sofim_lab.training.progress import show_progress
 
 
 def federate(
     model: nn.Module,
-    data: Digits,
+    data: Dataset,
     server: Optimizer,
     parts: Sequence[Tensor],
     *,
@@ -105,7 +106,7 @@ def federate(
 
 def _aggregate(
     model: nn.Module,
-    data: Digits,
+    data: Dataset,
     parts: Sequence[Tensor],
     work: LocalWork,
     participation: float,
@@ -128,16 +129,16 @@ def _set_gradient(model: nn.Module, gradient: Tensor) -> None:
         p.grad = piece.view_as(p).clone()
 
 
-@torch.no_grad()
-def _score(model: nn.Module, data: Digits, number: int, seconds: float) -> EpochRecord:
+def _score(model: nn.Module, data: Dataset, number: int, seconds: float) -> EpochRecord:
     """Loss and accuracy on the training and the validation images after a round."""
-    outputs = [(model(split.x), split.y) for split in (data.train, data.val)]
-    losses = [float(nn.functional.cross_entropy(f, y)) for f, y in outputs]
-    return EpochRecord(number, *losses, *(float((f.argmax(1) == y).double().mean()) for f, y in outputs), seconds)
+    (loss, accuracy), (val_loss, val_accuracy) = (
+        evaluate(model, split, nn.functional.cross_entropy) for split in (data.train, data.val)
+    )
+    return EpochRecord(number, loss, val_loss, accuracy, val_accuracy, seconds)
 
 
 def _refuse(
-    data: Digits,
+    data: Dataset,
     parts: Sequence[Tensor],
     rounds: int,
     work: LocalWork,
