@@ -52,7 +52,7 @@ def set_up(cpu: bool) -> None:
         sys.exit("dev.py: could not create .venv; on Debian and Ubuntu, install the package python3-venv first.")
     install = [tool("python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     index = ["--extra-index-url", CPU_INDEX] if cpu else []
-    target = f"{ROOT}[notebooks,test,bench]"
+    target = f"{ROOT}[notebooks,test,bench,cluster]"
     if subprocess.call([*install, *index, "-c", str(ROOT / "constraints.txt"), "-e", target]) != 0:
         sys.exit("dev.py: installing the packages failed (see pip's message above); the next call starts over.")
     STAMP.write_text("\n".join(wanted), encoding="utf-8")

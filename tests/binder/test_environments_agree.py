@@ -5,7 +5,7 @@ import yaml
 from environments import ROOT, disagreements, read_conda, read_constraints, read_pyproject, read_python_range
 
 CONDA_FILES = ["environment.yml", "binder/environment.yml"]
-EXTRAS = ["notebooks", "test", "bench"]
+EXTRAS = ["notebooks", "test", "bench", "cluster"]
 
 
 def text_of(name):

@@ -1,0 +1,85 @@
+"""Finished runs in one file that survives whatever ends the program."""
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+Run = dict[str, Any]
+_BEGIN = b'{"run": '  # of every line
+
+
+def read_runs(path: Path) -> dict[str, Run]:
+    """The finished runs of a store, by their key; a last line that was not written to its end is left out.
+
+    Args:
+        path: A file of JSON lines; none there is an empty store.
+
+    Returns:
+        Key to run, in the order in which they were finished.
+
+    Raises:
+        ValueError: Another line is no run: the file is not a store, or it was damaged.
+    """
+    return {run["run"]: run for run, _ in _lines(path)}
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[Callable[[Run], None]]:
+    """Hold the store for this process alone, and get the function that adds a run to it.
+
+    A run is on the disk when the function returns. The lock is the operating system's and ends with the process that
+    holds it, however that ends; the empty file `<store>.lock` may stay.
+
+    Args:
+        path: The store; it is made where there is none, with its folder.
+
+    Yields:
+        A function that appends one run.
+
+    Raises:
+        RuntimeError: Another process is writing to it.
+        ValueError: The file is not a store.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        lock = FileLock(f"{path}.lock").acquire(blocking=False)
+    except Timeout:
+        raise RuntimeError(
+            f"another sweep is writing to {path}: wait until it has ended, or use another store"
+        ) from None
+    with lock:
+        whole = max((end for _, end in _lines(path)), default=0)
+        with path.open("ab") as file:
+            file.truncate(whole)  # a line that was torn when the last writer died
+
+            def add(run: Run) -> None:
+                file.write(json.dumps(run, allow_nan=False).encode() + b"\n")
+                file.flush()
+                os.fsync(file.fileno())
+
+            yield add
+
+
+def _lines(path: Path) -> Iterator[tuple[Run, int]]:
+    """Each run and the place in the file where its line ends."""
+    if path.is_dir():
+        raise ValueError(f"store={str(path)!r} is a folder: name a file in it, e.g. {str(path / 'runs.jsonl')!r}")
+    lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
+    end = 0
+    for number, line in enumerate(lines, 1):
+        if number == len(lines) and not line.endswith(b"\n") and line.startswith(_BEGIN[: len(line)]):
+            return  # torn: its writer died
+        try:
+            run = json.loads(line)
+            run["run"]
+        except (ValueError, TypeError, KeyError):
+            raise ValueError(
+                f"{path}, line {number}: no finished run of a sweep; repair or delete the line, or use another store"
+            ) from None
+        end += len(line)
+        yield run, end

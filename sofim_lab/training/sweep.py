@@ -1,0 +1,130 @@
+"""Many runs, optimizers × settings × seeds, in several processes or on a cluster, to be continued at any time."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing, nullcontext
+from pathlib import Path
+
+import torch
+from joblib import Parallel, delayed, effective_n_jobs
+from joblib.parallel import get_active_backend
+from tqdm.auto import tqdm
+
+from sofim_lab.optim import registry
+from sofim_lab.training.configurations import Configuration
+from sofim_lab.training.progress import show_progress
+from sofim_lab.training.store import Run, read_runs, writing
+from sofim_lab.training.sweep_result import Sweep
+from sofim_lab.training.task import SOFTWARE, Setting, Task, run_task
+
+
+def sweep(
+    configurations: Sequence[Configuration],
+    *,
+    model: str,
+    data: str,
+    seeds: Sequence[int] = (0,),
+    epochs: int = 10,
+    batch_size: int = 64,
+    stream: str = "shuffled",
+    device: str = "cpu",
+    dtype: torch.dtype = torch.float32,
+    store: str | Path | None = None,
+    evaluate_on: Sequence[str] = ("train", "val"),
+    n_jobs: int | None = None,
+    progress: bool | None = None,
+) -> Sweep:
+    """Train one model with every configuration from every seed.
+
+    Runs go through joblib: in this process by default, in `n_jobs` others, or wherever `joblib.parallel_config` says,
+    e.g. on a Dask cluster. A run uses one thread, and its numbers depend on its configuration and seed alone, not on
+    where, when or beside what it is done. A run that raises or diverges is kept and says so.
+
+    Args:
+        configurations: What to run, e.g. `draw("SOFIM", 16) + draw("Adam", 16)`.
+        model: A name of `sofim_lab.problems.MODELS`.
+        data: A name of `sofim_lab.problems.DATASETS`.
+        seeds: A run of every configuration for each: of the starting weights and of the order of the batches.
+        epochs: Passes over the training data.
+        batch_size: Samples a step.
+        stream: A name of `sofim_lab.problems.streams`.
+        device: Where each run computes, as the machine that does it names it.
+        dtype: Floating type of data and parameters.
+        store: A file of JSON lines to which each run is added as it ends, and where finished runs are looked up:
+            the same call continues a sweep that was interrupted, and runs with other settings are left alone there.
+            `pandas.read_json(store, lines=True, precise_float=True)` reads it, a row a run.
+        evaluate_on: Splits to evaluate after each epoch, of `train`, `val`, `test`.
+        n_jobs: Processes, −1 for as many as cores; None leaves it to `joblib.parallel_config`, else 1.
+        progress: Show a bar; None shows it except while a lesson's report is written.
+
+    Returns:
+        `Sweep`.
+
+    Raises:
+        ValueError: A name is unknown, a number is out of its range, nothing is to be run, or the store holds runs of
+            another version of sofim_lab or PyTorch.
+        RuntimeError: Another sweep is writing to the store.
+        ImportError: An optimizer comes from a package that is not installed.
+
+    Example:
+        >>> from sofim_lab.training.configurations import draw
+        >>> few = draw("SOFIM", 2) + draw("SGD momentum", 2)
+        >>> result = sweep(few, model="mlp", data="digits", seeds=(0, 1), epochs=1, progress=False)
+        >>> best = result.frame.query("epoch == 1").groupby("optimizer").val_accuracy.max()
+        >>> bool((best > 0.5).all())
+        True
+    """
+    if isinstance(configurations, Configuration) or not configurations:
+        raise ValueError(f"configurations={configurations!r} must be a list, e.g. draw('SOFIM', 8)")
+    if isinstance(seeds, int) or not seeds:
+        raise ValueError(f"seeds={seeds!r} must hold at least one seed, e.g. seeds=(0, 1, 2)")
+    parts = evaluate_on if isinstance(evaluate_on, str) else tuple(evaluate_on)
+    kind = str(dtype).removeprefix("torch.")
+    setting = Setting(model, data, stream, batch_size, epochs, str(device), kind, parts)
+    tasks = {task.key: task for one in configurations for seed in seeds for task in [Task(one, int(seed), setting)]}
+    path = None if store is None else Path(store)
+    known = {} if path is None else _of_this_software(read_runs(path), path)
+    if tasks.keys() <= known.keys():
+        return Sweep(tuple(known[key] for key in tasks))
+    setting.check()
+    for name in {one.optimizer for one in configurations}:
+        _ = registry.get(name).constructor  # what is not installed is said now, and not once a run
+    with nullcontext() if path is None else writing(path) as keep:
+        if path is not None:
+            known = _of_this_software(read_runs(path), path)  # again, now that nobody else writes
+        missing = [task for key, task in tasks.items() if key not in known]
+        with _bar(len(tasks), len(missing), progress) as bar, closing(_finished(missing, n_jobs)) as finished:
+            for run in finished:
+                if keep is not None:
+                    keep(run)
+                known[run["run"]] = run
+                bar.update()
+    return Sweep(tuple(known[key] for key in tasks))
+
+
+def _bar(runs: int, missing: int, progress: bool | None) -> tqdm:
+    """A bar over all runs, on which those that were there already are done."""
+    done = runs - missing
+    hidden = not show_progress(progress)
+    return tqdm(desc="sweep", total=runs, initial=done, unit="run", disable=hidden, leave=False)
+
+
+def _finished(tasks: list[Task], n_jobs: int | None) -> Iterator[Run]:
+    """The runs as they end, one task at a time to each worker."""
+    calls = [delayed(run_task)(task, registry.get(task.configuration.optimizer)) for task in tasks]
+    workers = effective_n_jobs(n_jobs)
+    if workers == 1 or get_active_backend()[0].supports_return_generator:
+        yield from Parallel(n_jobs, batch_size=1, return_as="generator_unordered")(calls)
+        return
+    # Engines like Ray and multiprocessing return a list only: as many runs as there are workers, then the next ones.
+    with Parallel(n_jobs, batch_size=1) as parallel:
+        for start in range(0, len(calls), workers):
+            yield from parallel(calls[start : start + workers])
+
+
+def _of_this_software(runs: dict[str, Run], path: Path) -> dict[str, Run]:
+    """The runs, unless others made them: numbers of two versions in one table would pass for a difference."""
+    for run in runs.values():
+        if run["software"] != SOFTWARE:
+            theirs, ours = (", ".join(f"{k} {v}" for k, v in some.items()) for some in (run["software"], SOFTWARE))
+            raise ValueError(f"{path} holds runs of {theirs}, this is {ours}: use another store, or delete this one")
+    return runs
