@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -45,10 +46,8 @@ def begin(tmp_path):
 
     yield go
     for program in started:
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(program.pid, signal.SIGKILL)  # its workers, too
-        except ProcessLookupError:
-            pass
         program.communicate()
 
 
