@@ -7,6 +7,7 @@ import torch
 
 from sofim_lab.problems.dataset import Dataset
 from sofim_lab.problems.digits import load_digits
+from sofim_lab.problems.openml import SOURCES, load_openml
 from sofim_lab.problems.variants import ill_conditioned_digits, noisy_digits
 
 Loader = Callable[[str | torch.device, torch.dtype, int], Dataset]
@@ -29,10 +30,19 @@ class DatasetEntry:
     model: str
 
 
+def _openml(name: str, title: str, model: str) -> DatasetEntry:
+    """The entry of a data set that is downloaded; its split is fixed, there is nothing to draw."""
+    return DatasetEntry(title, lambda device, dtype, seed: load_openml(SOURCES[name], device, dtype), True, model)
+
+
 DATASETS: dict[str, DatasetEntry] = {
     "digits": DatasetEntry("digits", lambda device, dtype, seed: load_digits(device, dtype), False, "mlp"),
     "digits-ill-conditioned": DatasetEntry("digits, ill-conditioned", ill_conditioned_digits, False, "mlp"),
     "digits-noisy": DatasetEntry("digits, noisy labels", noisy_digits, False, "mlp"),
+    "mnist": _openml("mnist", "MNIST", "cnn"),
+    "fashion-mnist": _openml("fashion-mnist", "Fashion-MNIST", "cnn"),
+    "svhn": _openml("svhn", "SVHN", "resnet9"),
+    "cifar10": _openml("cifar10", "CIFAR-10", "resnet9"),
 }
 
 
@@ -52,7 +62,9 @@ def load_dataset(
         The data set.
 
     Raises:
-        ValueError: There is none of that name, the device does not exist here, or dtype is no floating type.
+        ValueError: There is none of that name, the device does not exist here, dtype is no floating type, or what was
+            downloaded is not what it should be.
+        ConnectionError: It has to be downloaded, and that is not possible; see `sofim_lab.problems.openml`.
 
     Example:
         >>> load_dataset("digits", "cpu").shape

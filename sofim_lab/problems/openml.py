@@ -1,0 +1,173 @@
+"""Data sets from openml.org: downloaded once, checked, kept in one small file each."""
+
+import os
+import warnings
+from dataclasses import dataclass
+from http.client import HTTPException
+from pathlib import Path
+from urllib.error import URLError
+
+import numpy as np
+import torch
+
+from sofim_lab.problems.dataset import Dataset, Split
+from sofim_lab.problems.device import resolve_device
+from sofim_lab.problems.image_checks import channels_first, check_images, check_order, class_numbers
+from sofim_lab.problems.packed import read_packed, write_packed
+
+FOLDER = "SOFIM_LAB_DATA"
+_SPLIT_SEED = 0
+# All columns are numbers, perhaps in quotes: exact in float32, half the memory of int64, and labels that look like
+# numbers are not made a category of integers, at which scikit-learn 1.9 fails with pandas 3.
+_PLAIN_NUMBERS = {"dtype": np.float32, "quotechar": "'"}
+
+
+@dataclass(frozen=True)
+class Source:
+    """A data set of images on openml.org, and what must be found there.
+
+    Attributes:
+        name: Its name here.
+        data_id: Its number there; unlike names, a number means one version for ever.
+        shape: Channels, height and width of an image; a row holds their product, each 0 to 255.
+        train: How many of the first samples are for training, those of `val` included.
+        val: How many of these are held out, the classes in proportion.
+        test: How many follow.
+        classes: How many there are.
+        ten_is_zero: Whether the label 10 stands for the class 0.
+    """
+
+    name: str
+    data_id: int
+    shape: tuple[int, int, int]
+    train: int
+    val: int
+    test: int
+    classes: int = 10
+    ten_is_zero: bool = False
+
+
+SOURCES: dict[str, Source] = {
+    source.name: source
+    for source in (
+        Source("mnist", 554, (1, 28, 28), train=60_000, val=10_000, test=10_000),
+        Source("fashion-mnist", 40996, (1, 28, 28), train=60_000, val=10_000, test=10_000),
+        Source("svhn", 41081, (3, 32, 32), train=73_257, val=7_257, test=26_032, ten_is_zero=True),
+        Source("cifar10", 40927, (3, 32, 32), train=50_000, val=5_000, test=10_000),
+    )
+}
+
+
+def load_openml(source: Source, device: str | torch.device = "auto", dtype: torch.dtype = torch.float32) -> Dataset:
+    """A data set of openml.org, pixels in [0, 1], in a fixed split; downloaded at the first use.
+
+    The last `source.test` samples are the test set, as their authors ordered them, and validation samples are taken
+    from the others, the same on every machine, the classes in proportion. SVHN's label 10, the digit zero, becomes 0.
+
+    **Cache.** The folder is that of the environment variable SOFIM_LAB_DATA, else scikit-learn's, `~/scikit_learn_data`
+    or SCIKIT_LEARN_DATA. `openml/` holds what was downloaded, `sofim_lab/<name>.npz` the checked pixels and labels as
+    bytes: it alone is enough on a machine without network.
+
+    Args:
+        source: What to load, e.g. `SOURCES["mnist"]`.
+        device: See `resolve_device`.
+        dtype: Floating type of the pixels.
+
+    Returns:
+        The data set; a row runs channel by channel.
+
+    Raises:
+        ConnectionError: It is not in the cache and cannot be downloaded; the message says where it was looked for.
+        ValueError: What was found there is damaged or not what it should be; the device does not exist here, or dtype
+            is no floating type.
+    """
+    if not dtype.is_floating_point:
+        raise ValueError(f"dtype={dtype} is no floating type: pixels are fractions, use torch.float32 or float64")
+    place = resolve_device(device)
+    from sklearn.model_selection import train_test_split  # costs a second
+
+    x, y = _images(source)
+    fit, val = train_test_split(
+        np.arange(source.train), test_size=source.val, stratify=y[: source.train], random_state=_SPLIT_SEED
+    )
+
+    def split(rows: np.ndarray) -> Split:
+        pixels = torch.from_numpy(x[rows]).to(place).to(dtype).div_(255)
+        return Split(pixels, torch.from_numpy(y[rows].astype(np.int64)).to(place))
+
+    parts = split(fit), split(val), split(np.arange(source.train, len(y)))
+    return Dataset(source.name, *parts, classes=source.classes, shape=source.shape)
+
+
+def data_home() -> Path:
+    """The folder that downloads are kept in; it is made where it does not exist."""
+    from sklearn.datasets import get_data_home
+
+    return Path(get_data_home(os.environ.get(FOLDER) or None))
+
+
+def _images(source: Source) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels (n, d) and labels (n,) as bytes, checked, from the packed file or from openml.org."""
+    home = data_home()
+    packed = home / "sofim_lab" / f"{source.name}.npz"
+    if packed.exists():
+        x, y = read_packed(packed)
+        _check(source, x, y, f"{packed} (delete it: the next call makes it anew)")
+        return x, y
+    x, y = _download(source, home)
+    where = f"openml.org's data set {source.data_id} in {home / 'openml'} (delete that folder to download it again)"
+    y = class_numbers(y, ten_is_zero=source.ten_is_zero, where=where)
+    _check(source, x, y, where)
+    x = channels_first(x.astype(np.uint8), source.shape)
+    write_packed(packed, x, y)
+    return x, y
+
+
+def _check(source: Source, x: np.ndarray, y: np.ndarray, where: str) -> None:
+    """Raise where pixels or labels are not what the source says."""
+    check_images(x, y, count=source.train + source.test, shape=source.shape, classes=source.classes, where=where)
+    check_order(y, source.train, where)
+
+
+def _download(source: Source, home: Path) -> tuple[np.ndarray, np.ndarray]:
+    """What scikit-learn finds in its cache or on openml.org, tried several times; failures say what to do."""
+    from sklearn.datasets import fetch_openml
+
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        try:
+            found = fetch_openml(
+                data_id=source.data_id,
+                as_frame=False,
+                parser="pandas",
+                data_home=home,
+                n_retries=3,
+                read_csv_kwargs=_PLAIN_NUMBERS,
+            )
+        except (URLError, TimeoutError, ConnectionError, HTTPException) as error:
+            raise ConnectionError(_unreachable(source, home, error, _damage(said))) from error
+        except Exception as error:  # whatever a parser makes of a page that is no data set
+            raise ValueError(
+                f"{source.name}: what openml.org sent for data set {source.data_id} is of no use "
+                f"({type(error).__name__}: {error}): delete {home / 'openml'} and try again later"
+            ) from error
+    for one in said:
+        if not str(one.message).endswith("Retrying..."):  # in the end it went well
+            warnings.warn(f"{source.name}: {one.message}", one.category, stacklevel=4)
+    return np.asarray(found.data), np.asarray(found.target)
+
+
+def _damage(said: list[warnings.WarningMessage]) -> str:
+    """What scikit-learn said about files that it could not read and has removed."""
+    damaged = [str(one.message).rpartition(" to ")[2] for one in said if "Invalid cache" in str(one.message)]
+    return f"the cached file {damaged[-1]} was damaged and has been removed; " if damaged else ""
+
+
+def _unreachable(source: Source, home: Path, error: Exception, damage: str) -> str:
+    """What to do without a network."""
+    return (
+        f"{source.name} is not in the cache and cannot be downloaded: {damage}openml.org does not answer ({error}). "
+        f"The cache is {home}; set {FOLDER} to another folder. Without network, copy sofim_lab/{source.name}.npz into "
+        f"it from a machine where load_dataset({source.name!r}) has worked, or take a data set that needs no download, "
+        "such as 'digits'"
+    )

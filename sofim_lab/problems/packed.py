@@ -1,0 +1,56 @@
+"""Images and labels as bytes in one file, which is whole or not there."""
+
+import os
+import tempfile
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+
+def write_packed(path: Path, x: np.ndarray, y: np.ndarray) -> None:
+    """Write pixels and labels, compressed; whoever reads at the same time finds the whole file or none.
+
+    Args:
+        path: Where to; folders are made.
+        x: Pixels, uint8, shape (n, d).
+        y: Labels below 256, shape (n,).
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            np.savez_compressed(file, x=x, y=y.astype(np.uint8))
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def read_packed(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Read what `write_packed` wrote; its checksums are verified.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Pixels and labels, uint8.
+
+    Raises:
+        ValueError: The file is cut off, changed, or another kind of file.
+
+    Example:
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_packed(Path(folder) / "two.npz", np.zeros((2, 3), np.uint8), np.array([0, 1]))
+        ...     x, y = read_packed(Path(folder) / "two.npz")
+        >>> x.shape, y.tolist()
+        ((2, 3), [0, 1])
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return file["x"], file["y"]
+    except (OSError, ValueError, KeyError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(
+            f"{path} is damaged ({type(error).__name__}: {error}): delete it, the next call makes it anew"
+        ) from error
