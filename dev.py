@@ -4,9 +4,11 @@
 run   execute the lessons into build/report/index.html      (options go to `sofim-lab run`, see `run --help`)
 test  run the tests; `--all` adds the slow ones             (other options go to pytest)
 lab   open JupyterLab on the lessons
-lint  ruff on code and notebooks, the import contracts, and the spelling
+lint  ruff on code and notebooks, the import contracts, the spelling, and the workflows in .github
 
---cpu takes PyTorch's small CPU build when .venv is made (ordinary Linux would get the CUDA one).
+--cpu     takes PyTorch's small CPU build when .venv is made (ordinary Linux would get the CUDA one)
+--oldest  installs the oldest versions that pyproject.toml allows, instead of those of constraints.txt
+--newest  installs the newest versions there are
 """
 
 from __future__ import annotations  # an old Python has to come as far as our message about it
@@ -22,6 +24,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 STAMP = VENV / "set-up-done"  # written last: without it, whatever stands in .venv is not trusted
+EXTRAS = ("notebooks", "test", "bench", "cluster")
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 
 
@@ -30,15 +33,35 @@ def tool(name: str) -> str:
     return str(VENV / ("Scripts" if os.name == "nt" else "bin") / (name + (".exe" if os.name == "nt" else "")))
 
 
-def fingerprint() -> list[str]:
+def fingerprint(versions: str) -> list[str]:
     """What .venv was made for, the Python and the folder, and what it was filled from, the pins."""
     pins = b"\0".join((ROOT / name).read_bytes() for name in ("pyproject.toml", "constraints.txt"))
-    return [hashlib.sha256(part).hexdigest() for part in (f"{sys.version}\0{ROOT}".encode(), pins)]
+    return [hashlib.sha256(part).hexdigest() for part in (f"{sys.version}\0{ROOT}".encode(), pins + versions.encode())]
 
 
-def set_up(cpu: bool) -> None:
+def floors() -> list[str]:
+    """The oldest version of each direct dependency that pyproject.toml allows: `name>=1.2` becomes `name==1.2`."""
+    import tomllib  # an old Python has none, and has to come as far as our message about it
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = [line for extra in EXTRAS for line in project["optional-dependencies"][extra]]
+    return [line.replace(">=", "==") for line in project["dependencies"] + extras]
+
+
+def selection(versions: str) -> list[str]:
+    """Pip's options that choose the versions: the pins, the oldest, or the newest."""
+    if versions == "--newest":
+        return ["--upgrade", "--upgrade-strategy", "eager"]
+    pins = ROOT / "constraints.txt"
+    if versions == "--oldest":
+        pins = VENV / "oldest.txt"
+        pins.write_text("\n".join(floors()), encoding="utf-8")
+    return ["-c", str(pins)]
+
+
+def set_up(cpu: bool, versions: str) -> None:
     """Create .venv and install the project into it, unless that was finished for just these pins."""
-    wanted = fingerprint()
+    wanted = fingerprint(versions)
     done = STAMP.read_text(encoding="utf-8").split() if STAMP.is_file() else []
     usable = done[:1] == wanted[:1] and Path(tool("python")).exists()
     if usable and done == wanted:
@@ -52,8 +75,8 @@ def set_up(cpu: bool) -> None:
         sys.exit("dev.py: could not create .venv; on Debian and Ubuntu, install the package python3-venv first.")
     install = [tool("python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     index = ["--extra-index-url", CPU_INDEX] if cpu else []
-    target = f"{ROOT}[notebooks,test,bench,cluster]"
-    if subprocess.call([*install, *index, "-c", str(ROOT / "constraints.txt"), "-e", target]) != 0:
+    target = f"{ROOT}[{','.join(EXTRAS)}]"
+    if subprocess.call([*install, *index, *selection(versions), "-e", target]) != 0:
         sys.exit("dev.py: installing the packages failed (see pip's message above); the next call starts over.")
     STAMP.write_text("\n".join(wanted), encoding="utf-8")
 
@@ -68,11 +91,14 @@ def commands(name: str, rest: list[str]) -> list[list[str]]:
         return [[tool("python"), "-m", "pytest", *([] if everything else ["-m", "not slow"]), *rest]]
     places = ["dev.py", "sofim_lab", "tests", "benchmarks", "docs", "notebooks"]
     ruff = [tool("python"), "-m", "ruff"]
+    workflows = [str(path) for path in sorted((ROOT / ".github" / "workflows").glob("*.yml"))]
     return [
         [*ruff, "check", *places, *rest],
         [*ruff, "format", "--check", *places],
         [tool("lint-imports")],
         [tool("codespell")],
+        [tool("check-jsonschema"), "--builtin-schema", "vendor.github-workflows", *workflows],
+        [tool("zizmor"), "--offline", "--strict-collection", "--no-progress", "--quiet", ".github"],
     ]
 
 
@@ -91,16 +117,18 @@ def main(argv: list[str]) -> int:
     """Set up, then run the named command; its exit status is ours."""
     if sys.version_info < (3, 11):
         sys.exit(f"dev.py: Python 3.11 or newer is needed, this is {sys.version.split()[0]} ({sys.executable}).")
-    cpu = "--cpu" in argv
-    argv = [argument for argument in argv if argument != "--cpu"]
+    cpu, chosen = "--cpu" in argv, [argument for argument in argv if argument in ("--oldest", "--newest")]
+    argv = [argument for argument in argv if argument not in ("--cpu", *chosen)]
     if not argv or argv[0] not in ("run", "test", "lab", "lint"):
         print(__doc__)
         asked = argv[:1] in (["-h"], ["--help"])
         if argv and not asked:
             print(f"dev.py: {argv[0]!r} is not one of run, test, lab, lint.", file=sys.stderr)
         return 0 if asked else 2
+    if len(set(chosen)) > 1:
+        sys.exit("dev.py: --oldest and --newest exclude each other; give one of them.")
     try:
-        set_up(cpu)
+        set_up(cpu, "".join(chosen[:1]))
     except KeyboardInterrupt:
         sys.exit("dev.py: the set-up was interrupted; the next call starts it over.")
     status = 0

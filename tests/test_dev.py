@@ -3,6 +3,7 @@
 import ast
 import importlib.util
 import os
+import re
 import shutil
 import signal
 import sys
@@ -157,6 +158,46 @@ def test_failed_reinstallation_does_not_count_as_done(machine):
     assert machine.installed == ["venv", "pip"]
 
 
+@pytest.fixture
+def real_pins(machine):
+    """A machine with this project's own pyproject.toml and constraints.txt."""
+    for name in ("pyproject.toml", "constraints.txt"):
+        shutil.copy(FILE.parent / name, machine.root / name)
+    return machine
+
+
+def test_oldest_installs_the_floor_of_each_dependency(real_pins):
+    assert real_pins.dev.main(["--cpu", "--oldest", "test"]) == 0
+    pip = real_pins.calls[-1]
+    floors = Path(pip[pip.index("-c") + 1]).read_text(encoding="utf-8").splitlines()
+    assert {"torch==2.6", "jupyterlab==4.3", "pytest==8.0", "pytorch-optimizer==4.0"} <= set(floors)
+    assert all(re.fullmatch(r"[a-z0-9-]+==[\d.]+", floor) for floor in floors)
+    pinned = (real_pins.root / "constraints.txt").read_text(encoding="utf-8").count("==")
+    assert len(floors) == pinned
+
+
+def test_newest_takes_no_pins(real_pins):
+    assert real_pins.dev.main(["--newest", "test"]) == 0
+    assert "-c" not in real_pins.calls[-1]
+    assert "--upgrade" in real_pins.calls[-1]
+
+
+@pytest.mark.parametrize("option", ["--oldest", "--newest"])
+def test_other_versions_are_installed_again(real_pins, option):
+    real_pins.dev.main(["test"])
+    assert real_pins.installed == ["venv", "pip"]
+    real_pins.dev.main([option, "test"])
+    assert real_pins.installed == ["venv", "pip"]
+    real_pins.dev.main([option, "test"])
+    assert real_pins.installed == []
+
+
+def test_oldest_and_newest_at_once_are_refused(machine):
+    with pytest.raises(SystemExit, match="exclude each other"):
+        machine.dev.main(["--oldest", "--newest", "test"])
+    assert machine.calls == []
+
+
 def test_cpu_adds_the_index_of_the_small_build(machine):
     assert machine.dev.main(["--cpu", "run", "05"]) == 0
     pip = machine.calls[-1]
@@ -180,18 +221,20 @@ def test_options_reach_the_command(machine, argv, tail):
 
 
 def test_lint_checks_everything_and_fails_if_any_part_fails(machine):
-    statuses = iter([0, 3, 0, 0])
+    statuses = iter([0, 3, 0, 0, 0, 0])
     machine.dev.call = lambda command: machine.started.append(command) or next(statuses)
     assert machine.dev.main(["lint"]) == 3
-    assert [Path(command[-1]).stem for command in machine.started][-2:] == ["lint-imports", "codespell"]
-    assert len(machine.started) == 4
+    programs = [Path(command[0]).stem for command in machine.started]
+    assert programs == ["python", "python", "lint-imports", "codespell", "check-jsonschema", "zizmor"]
 
 
 @pytest.mark.parametrize(("argv", "status"), [([], 2), (["tset"], 2), (["--cpu"], 2), (["--help"], 0), (["-h"], 0)])
 def test_usage_is_printed_and_nothing_is_installed(machine, capsys, argv, status):
     assert machine.dev.main(argv) == status
     printed = capsys.readouterr()
-    assert all(name in printed.out + printed.err for name in ("run", "test", "lab", "lint", "--cpu"))
+    assert all(
+        name in printed.out + printed.err for name in ("run", "test", "lab", "lint", "--cpu", "--oldest", "--newest")
+    )
     assert (machine.calls, machine.started) == ([], [])
 
 
