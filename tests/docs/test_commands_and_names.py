@@ -17,11 +17,11 @@ MADE = {"summary.md"}  # by a run
 
 
 def dev_commands():
-    """The names that dev.py answers to, from its help."""
+    """The names that dev.py answers to, and the options before them, from its help."""
     spec = importlib.util.spec_from_file_location("dev_for_its_help", ROOT / "dev.py")
     dev = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(dev)
-    return re.findall(r"^(\w+)  +", dev.__doc__, re.M)
+    return re.findall(r"^([\w-]+)  +", dev.__doc__, re.M)
 
 
 def words_of(line):
@@ -51,8 +51,9 @@ def faults(page):
                 elif words[:1]:
                     yield from wrong_options(words[0], words[1:])
             else:
-                words = [word for word in words if word != "--cpu"]
-                if words[:1] and words[0] not in dev_commands():
+                known = dev_commands()
+                words = [word for word in words if word not in known or not word.startswith("-")]
+                if words[:1] and words[0] not in known:
                     yield f"there is no dev.py {words[0]}"
                 elif words[:1] == ["run"]:
                     yield from wrong_options("run", words[1:])
@@ -96,6 +97,7 @@ def test_commands_are_found():
         ("sofim-lab dance", "no sofim-lab dance"),
         ("sofim-lab run 05 --solution  # that", "sofim-lab run has no --solution"),
         ("python3 dev.py --cpu build", "no dev.py build"),
+        ("python3 dev.py --gpu", "no dev.py --gpu"),
         ("python3 dev.py run --fast", "sofim-lab run has no --fast"),
         ("sofim_lab.optim.Sofim", "no sofim_lab.optim.Sofim"),
         ("docs/nothing.md", "no file docs/nothing.md"),
