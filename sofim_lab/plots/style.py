@@ -1,9 +1,10 @@
 """One look for every figure: white, colour-blind-safe, told apart by marker and line as well as by colour."""
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain, cycle
+from itertools import product
 
 import matplotlib as mpl
 import seaborn as sns
@@ -57,31 +58,45 @@ def look(index: int) -> Look:
 
 
 def looks_of(names: Sequence[str]) -> list[Look]:
-    """The looks of curves by name: an optimizer of the registry keeps its own in every figure.
+    """The looks of curves by name: no two of them alike, and an optimizer of the registry in its own where it can be.
 
-    Other names, and a name's second curve, get the next look whose colour is free, while there are free ones.
+    The registry has more entries than there are colours. Where two that share a colour or a marker are drawn together,
+    the earlier one keeps its look, and the other one gets what is free. Other names, and a name's second curve, get the
+    next look that is free.
 
     Args:
         names: What the curves are called, in their order.
 
     Returns:
-        One look for each.
+        One look for each: up to seven differ in colour and in marker, up to 49 in one of the two.
 
     Example:
         >>> looks_of(["mine", "SOFIM"])[1] == look(0)
         True
     """
-    own = {name: registry.get(name) for name in names if name in registry.names()}
-    taken = [entry.colour for entry in own.values()]
-    free = [index for index in range(len(PALETTE)) if PALETTE[index] not in taken]
-    rest = chain(free, cycle(range(len(PALETTE))))
-    looks = []
-    for name in names:
-        entry = own.pop(name, None)
-        looks.append(
-            look(next(rest)) if entry is None else Look(entry.colour, MARKERS[entry.marker], LINES[entry.marker])
-        )
-    return looks
+    own: dict[int, tuple[int, int]] = {}  # curve to colour and marker
+    for curve, name in enumerate(names):
+        if name in registry.names() and name not in names[:curve]:
+            entry = registry.get(name)
+            own[curve] = PALETTE.index(entry.colour), entry.marker
+    first = sorted(own, key=lambda curve: registry.get(names[curve]).place)
+    found: dict[int, tuple[int, int]] = {}
+    for curve in [*first, *(curve for curve in range(len(names)) if curve not in own)]:
+        found[curve] = _free(own.get(curve), list(found.values()))
+    return [Look(PALETTE[color], MARKERS[mark], LINES[mark]) for _, (color, mark) in sorted(found.items())]
+
+
+def _free(own: tuple[int, int] | None, taken: Sequence[tuple[int, int]]) -> tuple[int, int]:
+    """The colour and marker that is drawn least so far; among equals one's own, else the last, the first for others."""
+    colors, marks = Counter(color for color, _ in taken), Counter(mark for _, mark in taken)
+    drawn = Counter(taken)
+
+    def cost(pair: tuple[int, int]) -> tuple[int, ...]:
+        color, mark = pair
+        used = (drawn[pair], colors[color], marks[mark])
+        return (*used, color, mark) if own is None else (*used, color != own[0], mark != own[1], -color, -mark)
+
+    return min(product(range(len(PALETTE)), range(len(MARKERS))), key=cost)
 
 
 def label_of(name: str) -> str:

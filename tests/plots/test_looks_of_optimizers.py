@@ -1,5 +1,9 @@
 """An optimizer of the registry has one colour, marker and label in every figure."""
 
+import re
+from itertools import chain, combinations
+from pathlib import Path
+
 import pytest
 
 from sofim_lab import plots
@@ -34,6 +38,42 @@ def test_the_legend_uses_the_label_of_the_registry():
     ax = plots.plot_step_lengths(made_up_race("NystromSGD"))
     assert ax.get_lines()[0].get_label() == "Nyström-SGD"
     assert ax.get_lines()[0].get_color() == registry.get("NystromSGD").colour
+
+
+def fields_of_the_lessons():
+    """The names of the registry's optimizers in each notebook."""
+    notebooks = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
+    for path in notebooks:
+        quoted = set(re.findall(r'\\"([^"\\]+)\\"', path.read_text(encoding="utf-8")))
+        yield pytest.param([name for name in registry.names() if name in quoted], id=path.stem)
+
+
+def alike(names):
+    """The pairs that share a colour, a marker or a line when all of the names are drawn together."""
+    looks = zip(names, looks_of(names), strict=True)
+    shared = lambda a, b: a.color == b.color or a.marker == b.marker or a.linestyle == b.linestyle  # noqa: E731
+    return [(one, other) for (one, a), (other, b) in combinations(looks, 2) if shared(a, b)]
+
+
+@pytest.mark.parametrize("field", list(fields_of_the_lessons()))
+def test_no_two_optimizers_of_a_lesson_look_alike(field):
+    assert alike(field) == []
+
+
+def test_the_lessons_have_a_field_that_would_collide():
+    (all_of_them,) = [field.values[0] for field in fields_of_the_lessons() if field.id == "07_loss_landscape"]
+    assert {"SGD", "SGD momentum", "NaturalGradient", "SOFIM"} <= set(all_of_them)
+
+
+def test_no_two_of_up_to_seven_optimizers_look_alike():
+    fields = chain.from_iterable(combinations(registry.names(), count) for count in range(2, 8))
+    assert not [field for field in fields if alike(field)]
+
+
+def test_who_has_the_look_first_keeps_it():
+    momentum, plain = looks_of(["SGD momentum", "SGD"])
+    assert looks_of(["SGD", "SGD momentum"]) == [plain, momentum]
+    assert (momentum, looks_of(["SGD"])[0].color) == (look(1), PALETTE[1])
 
 
 def test_other_names_get_colours_that_nobody_has():
