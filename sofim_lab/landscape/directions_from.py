@@ -100,7 +100,7 @@ def eigen_directions(
     found = top_eigenpairs(A, count, which=which, tol=tol, seed=seed)
     trees = tuple(unflatten(vector, trainable(model)) for vector in found.vectors.mT)
     settings = {"kind": "eigen", "matrix": matrix, "which": which, "samples": len(x), "seed": seed}
-    labels = tuple(f"{matrix} eigenvector {k + 1}" for k in range(count))
+    labels = tuple(f"{matrix.capitalize()} eigenvector {k + 1}" for k in range(count))
     return Directions(trees, labels, tuple(found.values.tolist()), settings)
 
 

@@ -132,11 +132,14 @@ def plot_barrier(result: Barrier, ax: Axes | None = None, *, log: bool | None = 
             va="center",
             color=beside.color,
             fontweight="bold",
+            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 1},  # it may cross the curve
         )
     ax.set(xlim=(-0.03, 1.03), ylabel=metric_label(result.slice, "loss"))
     ax.set_xlabel("share of the way from A to B")
     few_ticks(ax.xaxis)
-    ax.legend(loc="best", fontsize=8.5)
+    low, high = ax.get_ylim()  # a row for the legend, above all that is drawn
+    ax.set_ylim(low, high * (high / low) ** 0.16 if scale.log else high + 0.16 * (high - low))
+    ax.legend(loc="upper center", ncols=2, fontsize=8.5)
     return ax
 
 

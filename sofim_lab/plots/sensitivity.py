@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 
+from sofim_lab.plots.overlap import widen_covered
 from sofim_lab.plots.scale import number
 from sofim_lab.plots.style import label_of, log_x, log_y, looks_of, new_axes
 from sofim_lab.plots.training import LABELS, check_metric
@@ -46,10 +47,10 @@ def plot_sensitivity(
         ValueError: No run, another metric, or a run without the setting.
     """
     curves = _curves(runs, metric, setting)
-    ax = ax or new_axes()[0]
+    ax, lines = ax or new_axes()[0], []
     for row, ((name, curve), own) in enumerate(zip(curves.items(), looks_of(list(curves)), strict=True)):
         ax.fill_between(curve.values, curve.low, curve.high, color=own.color, alpha=0.15, linewidth=0)
-        ax.plot(curve.values, curve.median, **own.line(linewidth=1.8), label=label_of(name))
+        lines += ax.plot(curve.values, curve.median, **own.line(linewidth=1.8), label=label_of(name))
         best = _best(curve, metric)
         if best is not None:
             rim = {"markeredgecolor": "black", "markeredgewidth": 1.2}
@@ -63,6 +64,7 @@ def plot_sensitivity(
     if metric.endswith("loss"):
         log_y(ax)
     ax.set(xlabel=_SYMBOLS.get(setting, setting), ylabel=f"final {LABELS[metric]}")
+    widen_covered(ax, lines)
     ax.legend(loc="best")
     return ax
 

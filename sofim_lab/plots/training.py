@@ -6,6 +6,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from sofim_lab.plots.overlap import widen_covered
 from sofim_lab.plots.style import LINES, label_of, log_y, looks_of, new_axes
 from sofim_lab.training import RaceResult, TrainingResult, step_bound
 
@@ -30,7 +31,7 @@ def check_metric(metric: str) -> str:
 
 
 def plot_race(result: RaceResult, metric: str = "train_loss", ax: Axes | None = None, *, band: str = "range") -> Axes:
-    """One curve a contestant: the median over its seeds after each epoch, with a band.
+    """One curve a contestant: the median over its seeds after each epoch, with a band; a covered curve is wider.
 
     Args:
         result: From `race`.
@@ -71,11 +72,12 @@ def plot_race(result: RaceResult, metric: str = "train_loss", ax: Axes | None = 
     # seaborn has no mixed dash patterns as matplotlib has them: set lines and markers by hand, legend included.
     for own, curve in zip(looks, curves, strict=True):
         curve.set(**own.line(), markeredgewidth=0)
-    ax.legend(curves, [label_of(name) + " (diverged)" * _diverged(result, name) for name in names])
     ax.set(xlabel="epoch", ylabel=LABELS[metric])
     ax.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
     if metric.endswith("loss"):
         log_y(ax)
+    widen_covered(ax, curves)
+    ax.legend(curves, [label_of(name) + " (diverged)" * _diverged(result, name) for name in names])
     return ax
 
 

@@ -51,7 +51,6 @@ def render_line(state: LineState) -> Picture:
     """Left the barrier on the training images, right the loss on both sets of images."""
     left, right = new_axes(2, width=9.6, height=3.8)
     plot_barrier(state.line, left, log=False)
-    left.legend(loc="upper left", fontsize=8.5)
     plot_profile({"training": state.line.slice, "validation": state.validation.slice}, right, log=False)
     right.set_xlabel("share of the way from A to B")
     other = "a copy of A, units shuffled" if state.a is state.b else title(state.b)

@@ -14,7 +14,7 @@ import ipywidgets as W
 from sofim_lab.plots import Picture
 from sofim_lab.plots.style import lay_ready
 from sofim_lab.widgets.frames import Frames, draw_frames, frames_html, wished_bytes
-from sofim_lab.widgets.layout import CLASS, STYLE, controls_in_columns
+from sofim_lab.widgets.layout import CLASS, GOAL, STYLE, controls_in_columns
 from sofim_lab.widgets.playback import Playback
 from sofim_lab.widgets.values import refuse_out_of_range
 
@@ -207,7 +207,8 @@ class Explorer(W.VBox, Generic[Result]):
             return ""
         mark = "✓ reached" if reached else "○ open"
         color = "#009E73" if reached else "inherit"
-        return f'<div role="status"><b style="color:{color}">Goal, {mark}:</b> {html.escape(self._goal.text)}</div>'
+        words = html.escape(self._goal.text)
+        return f'<div role="status" style="{GOAL}"><b style="color:{color}">Goal, {mark}:</b> {words}</div>'
 
     def frames(self, most_bytes: int) -> Frames:
         """Pictures for a page without a kernel, drawn from the start; the controls stay where they are.
@@ -237,7 +238,7 @@ class Explorer(W.VBox, Generic[Result]):
         if most_bytes := wished_bytes():
             shown = frames_html(self.frames(most_bytes), self._first, goal, self._play)
         else:
-            note = f"<div><b>Goal:</b> {html.escape(goal)}</div>" if goal else ""
+            note = f'<div style="{GOAL}"><b>Goal:</b> {html.escape(goal)}</div>' if goal else ""
             note += "<div><i>The controls appear where a kernel runs, in JupyterLab.</i></div>"
             shown = self._first.html() + note
         return data | {"text/html": shown, "text/plain": f"Explorer. {self._first.alt}"}

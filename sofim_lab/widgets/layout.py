@@ -8,6 +8,7 @@ from sofim_lab.widgets.typed import BOX, TypedSlider
 from sofim_lab.widgets.values import is_slider
 
 CLASS = "sofim-explorer"
+GOAL = "max-width:43em"  # as wide as the caption, whose letters are smaller
 _NARROWEST, _EM = 19, 0.62  # of a column in em; of a letter
 
 # ipywidgets draws the focus on a slider's handle as a change of grey. The number of a slider that reports only when it

@@ -34,12 +34,13 @@ def site(tmp_path_factory):
     words = new_markdown_cell(
         "# Lesson\n\n## Damping\n\nA matrix $H + \\lambda I$ is damped.\n\n$$x = \\tfrac12$$\n\n"
         f"$${' + '.join('abcdefghijklmnopqrstuvwxyz')}\\tag{{1}}$$\n\nThere $a = {' = '.join('bcdefghijklmnopqrst')}$."
+        "\n\n<details><summary>Answer</summary>Both eigenvalues grow.</details>"
     )
     (ax,) = new_axes(width=6.4, height=4)
     one = new_output("display_data", {"text/html": picture(ax, "one plot").html()})
     path = folder / "notebooks" / "01_newton.ipynb"
     path.parent.mkdir()
-    nbformat.write(new_notebook(cells=[words, play, new_code_cell("plot()", outputs=[one])]), path)
+    nbformat.write(new_notebook(cells=[words, play, new_code_cell(f"plot('{'long ' * 60}')", outputs=[one])]), path)
     limits = dict.fromkeys(PROFILES, 60.0)
     budgets = dict.fromkeys(PROFILES, Budget(60, 1000))
     lesson = Lesson("01_newton", path, "Newton", "Why?", 5, ("see",), ("cpu",), budgets, limits, limits)
@@ -90,7 +91,10 @@ def test_sliders_and_menus_move_the_picture_and_its_words(open_page, tmp_path):
     page.get_by_label("method").select_option("gradient descent")  # start x moves alone: it goes back
     expect(start_x).to_have_attribute("aria-valuetext", "0.60")
     expect(picture).to_have_attribute("alt", re.compile("Gradient descent at η = 0.1"))
+    told = page.locator(".sofim-back")
+    expect(told).to_have_text("Set back to the start: start x.")
     page.get_by_role("button", name="Reset").click()
+    expect(told).to_be_empty()
     expect(picture).to_have_attribute("src", before)
     expect(picture).to_have_attribute("alt", words)
     assert fits(page)
@@ -227,6 +231,22 @@ def test_nothing_plays_for_whom_motion_is_too_much(browser, site):
     page.clock.run_for(5000)
     expect(steps).to_have_value(now)
     context.close()
+
+
+def test_on_paper_answers_are_open_and_on_screen_they_are_not(open_page):
+    page = open_page("01_newton.html")
+    answer = page.get_by_text("Both eigenvalues grow.")
+    expect(answer).not_to_be_visible()
+    page.emulate_media(media="print")
+    expect(answer).to_be_visible()
+    page.emulate_media(media="screen")
+    expect(answer).not_to_be_visible()
+
+
+def test_the_end_of_a_long_line_of_code_is_in_sight(open_page):
+    page = open_page("01_newton.html")
+    assert page.locator(".highlight pre").last.evaluate("it => it.scrollWidth <= it.clientWidth")
+    assert fits(page)
 
 
 def test_without_scripts_the_first_picture_is_there(browser, site):

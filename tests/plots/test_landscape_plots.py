@@ -256,6 +256,19 @@ def test_a_barrier_is_drawn_and_told_with_its_height():
     assert "at 0.333 of the way, where it is 1.5" in words
 
 
+@pytest.mark.parametrize("log", [False, True])
+@pytest.mark.parametrize("where", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("ends", [(0.5, 0.5), (0.1, 3.0), (3.0, 0.1)])
+def test_the_legend_of_a_barrier_covers_neither_its_label_nor_its_top(where, ends, log):
+    chord = np.linspace(*ends, 7)
+    loss = chord + np.where(np.arange(7) == where, 1.5, 0)
+    ax = plots.plot_barrier(double_well(loss, 1.5, where / 6), plots.new_axes(width=4.4, height=3.8)[0], log=log)
+    ax.figure.canvas.draw()
+    legend = ax.get_legend().get_window_extent()
+    assert not any(legend.overlaps(text.get_window_extent()) for text in ax.texts)
+    assert ax.transData.transform((0, loss.max()))[1] < legend.y0
+
+
 def test_a_barrier_that_is_none_or_infinite_or_unknown():
     nan = float("nan")
     assert "there is no barrier" in plots.describe_barrier(double_well([1.0, 0.5, 1.0], 0.0, 0.0))

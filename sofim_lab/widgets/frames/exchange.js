@@ -4,7 +4,7 @@
   const data = JSON.parse(box.querySelector('script[type="application/json"]').textContent);
   const bar = box.querySelector(".sofim-controls"), fields = [...bar.querySelectorAll("input, select")];
   const figure = box.querySelector("figure"), img = figure.querySelector("img"), caption = figure.querySelector("figcaption");
-  const alarm = box.querySelector(".sofim-alert"), goal = box.querySelector(".sofim-goal");
+  const alarm = box.querySelector(".sofim-alert"), goal = box.querySelector(".sofim-goal"), back = box.querySelector(".sofim-back");
   data.images[0] = img.src;
   let reached = false;
   const place = () => fields.map(field => +field.value);
@@ -35,7 +35,13 @@
     }
   };
   const button = does => bar.querySelector(`[data-does="${does}"]`);
-  const moved = i => { put(settle(i)); show(); };
+  const name = field => field.closest("label").querySelector("span").textContent;
+  const moved = i => {
+    const wish = place(), state = settle(i), lost = fields.filter((_, k) => state[k] !== wish[k]);
+    put(state);
+    show();
+    back.textContent = lost.length ? `Set back to the start: ${lost.map(name).join("; ")}.` : "";
+  };
   let clock = 0;
   const pause = () => {
     clearInterval(clock);
@@ -65,7 +71,7 @@
     obey();
   }
   fields.forEach((field, i) => field.addEventListener("input", () => { pause(); moved(i); }));
-  button("reset").addEventListener("click", () => { pause(); reached = false; put(data.start); show(); });
+  button("reset").addEventListener("click", () => { pause(); reached = false; put(data.start); show(); back.textContent = ""; });
   pause();
   bar.hidden = false;
   put(data.start);  // a browser that reloads a page keeps what was set

@@ -7,6 +7,7 @@ from pathlib import Path
 from sofim_lab.plots import Picture
 from sofim_lab.widgets.frames.drawing import Frames, data_url
 from sofim_lab.widgets.frames.positions import Positions
+from sofim_lab.widgets.layout import GOAL
 
 _SCRIPT = Path(__file__).with_name("exchange.js")
 _FIELD = "display:flex;align-items:center;gap:0.5em"
@@ -42,7 +43,7 @@ def frames_html(frames: Frames, first: Picture, goal: str = "", play: str | None
     player = _player(plan.controls[names.index(play)], names.index(play)) if play in names else ""
     fields = "".join(_field(control, i >= plan.together) for i, control in enumerate(plan.controls))
     shown = first.html(src=data_url(frames.images[0]))
-    aim = f'<div class="sofim-goal" role="status"><b>Goal:</b> {html.escape(goal)}</div>' if goal else ""
+    aim = f'<div class="sofim-goal" role="status" style="{GOAL}"><b>Goal:</b> {html.escape(goal)}</div>' if goal else ""
     return (
         f'<div class="sofim-frames" data-frames="{len(frames.frames)}" data-failed="{frames.failed}" '
         f'data-seconds="{frames.seconds:.1f}">'
@@ -50,7 +51,7 @@ def frames_html(frames: Frames, first: Picture, goal: str = "", play: str | None
         f'<div style="{_BAR}">{fields}</div>'
         f'<div style="{_BAR};gap:0.4em;margin:0.4em 0">{player}{_button("reset")}</div></fieldset>{shown}'
         f'<div class="sofim-alert" role="alert" style="{_ALERT}" hidden></div>{aim}'
-        f'<div class="sofim-note" style="font-size:90%">{_note(frames)}</div>'
+        f'<div class="sofim-note" style="font-size:90%;max-width:48em">{_note(frames)}</div>'
         f'<script type="application/json">{packed}</script>'
         f"<script>{_SCRIPT.read_text(encoding='utf-8')}</script></div>"
     )
@@ -107,4 +108,4 @@ def _note(frames: Frames) -> str:
     lonely = [html.escape(control.label) for control in plan.controls[plan.together :]]
     if lonely:
         text += f" Moved one at a time, with the others at their start: {'; '.join(lonely)}."
-    return f"<i>{text}</i>"
+    return f'<i>{text}</i> <b class="sofim-back" role="status"></b>'
