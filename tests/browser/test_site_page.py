@@ -34,7 +34,7 @@ def site(tmp_path_factory):
     words = new_markdown_cell(
         "# Lesson\n\n## Damping\n\nA matrix $H + \\lambda I$ is damped.\n\n$$x = \\tfrac12$$\n\n"
         f"$${' + '.join('abcdefghijklmnopqrstuvwxyz')}\\tag{{1}}$$\n\nThere $a = {' = '.join('bcdefghijklmnopqrst')}$."
-        "\n\n<details><summary>Answer</summary>Both eigenvalues grow.</details>"
+        "\n\n<details><summary>Answer</summary><span>Both eigenvalues grow.</span></details>"
     )
     (ax,) = new_axes(width=6.4, height=4)
     one = new_output("display_data", {"text/html": picture(ax, "one plot").html()})

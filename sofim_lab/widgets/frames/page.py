@@ -108,4 +108,4 @@ def _note(frames: Frames) -> str:
     lonely = [html.escape(control.label) for control in plan.controls[plan.together :]]
     if lonely:
         text += f" Moved one at a time, with the others at their start: {'; '.join(lonely)}."
-    return f'<i>{text}</i> <b class="sofim-back" role="status"></b>'
+    return f'<i>{text}</i> <strong class="sofim-back" role="status"></strong>'
