@@ -13,6 +13,7 @@ from sofim_lab.landscape import Barrier, Slice, Stop, Tree, barrier, matched, pe
 from sofim_lab.landscape.working_copy import working_copy
 from sofim_lab.plots import Picture, describe_barrier, new_axes, picture, plot_barrier, plot_profile, set_title
 from sofim_lab.plots.scale import number
+from sofim_lab.plots.style import label_of
 from sofim_lab.problems import Dataset, Split
 from sofim_lab.widgets.explorer import Explorer, Goal
 
@@ -66,7 +67,7 @@ def render_line(state: LineState) -> Picture:
 
 def title(stop: Stop) -> str:
     """A stop by the names of its optimizer and start."""
-    return f"{stop.name}, start {stop.seed}"
+    return f"{label_of(stop.name)}, start {stop.seed}"
 
 
 def barrier_explorer(
