@@ -104,7 +104,7 @@ def test_eigen_directions_are_unit_eigenvectors_and_never_rescaled(matrix):
         assert abs(float(flatten(tree) @ vectors[:, -1 - k])) == pytest.approx(1, abs=1e-9)
         assert float(flatten(tree).norm()) == pytest.approx(1, abs=1e-12)
         assert found.explained[k] == pytest.approx(float(values[-1 - k]), rel=1e-9)
-    assert found.labels == (f"{matrix} eigenvector 1", f"{matrix} eigenvector 2")
+    assert found.labels == tuple(f"{matrix.capitalize()} eigenvector {k}" for k in (1, 2))
 
 
 def test_the_second_derivative_along_an_eigen_direction_is_its_eigenvalue():
