@@ -285,7 +285,7 @@ def test_lab_opens_the_start_page_with_the_callers_options(notebooks, monkeypatc
     started = []
 
     class Server:
-        def __init__(self, command):
+        def __init__(self, command, env):
             started.extend(command)
             self.interrupts = 1
 

@@ -15,6 +15,7 @@ from sofim_lab.cli.extras import INSTALL
 from sofim_lab.lessons.errors import LessonError
 from sofim_lab.lessons.files import write_atomically
 from sofim_lab.lessons.reporting.environment import installed_version
+from sofim_lab.lessons.running.execution import KERNEL_REMEDY
 
 NEEDED_MB = 100  # for a report of all lessons, with room to spare
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
@@ -142,15 +143,18 @@ def _kernel() -> Finding:
     try:
         command = KernelSpecManager().get_kernel_spec("python3").argv[0]
     except NoSuchKernel:
-        return Finding("fail", "kernel python3", "not found; run: python -m ipykernel install --sys-prefix")
+        return Finding("fail", "kernel python3", f"not found; {KERNEL_REMEDY}")
+    except (OSError, ValueError, TypeError, IndexError) as error:  # a kernel.json that somebody has edited
+        place = KernelSpecManager().find_kernel_specs().get("python3")
+        why = f"{type(error).__name__}: {error}"
+        return Finding("fail", "kernel python3", f"{place} does not describe a kernel ({why}); remove it")
     found = shutil.which(command)
     # Jupyter replaces a bare `python` by the interpreter it runs in itself.
     starts = sys.executable if re.fullmatch(r"python[\d.]*", command) else found
     if starts is None:
         return Finding("fail", "kernel python3", f"starts {command}, which is not there; reinstall ipykernel")
     if Path(starts).absolute() != Path(sys.executable).absolute():
-        remedy = "run: python -m ipykernel install --sys-prefix"
-        return Finding("warn", "kernel python3", f"starts {starts}, another interpreter than this one; {remedy}")
+        return Finding("warn", "kernel python3", f"starts {starts}, another interpreter than this one; {KERNEL_REMEDY}")
     return Finding("ok", "kernel python3", f"starts {starts}")
 
 

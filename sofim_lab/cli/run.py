@@ -1,7 +1,8 @@
 """`sofim-lab run`: execute lessons, judge them, write the report."""
 
 import argparse
-from contextlib import suppress
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from sofim_lab.cli.extras import require
@@ -28,6 +29,12 @@ def command(arguments: argparse.Namespace) -> int:
     bare = [lesson.id for lesson in lessons if "SOLUTIONS" not in declared_parameters(lesson.path)]
     if arguments.solutions and bare:
         raise LessonError(f"{bare[0]} has no parameter SOLUTIONS (a student edition has none): leave out --solutions")
+    with ExitStack() as hold:  # the output folder is ours until the report is written
+        return _run(lessons, folder, arguments, hold)
+
+
+def _run(lessons: Sequence[Lesson], folder: Path, arguments: argparse.Namespace, hold: ExitStack) -> int:
+    """Carry out a request that makes sense."""
     by_id = {lesson.id: lesson for lesson in lessons}
     runs: dict[str, LessonRun] = {}
 
@@ -51,6 +58,7 @@ def command(arguments: argparse.Namespace) -> int:
             cell_timeout=arguments.cell_timeout,
             lesson_timeout=arguments.lesson_timeout,
             on_finished=finished,
+            hold=hold,
         )
     except Interrupted as stop:
         outcomes, interrupted = stop.outcomes, True

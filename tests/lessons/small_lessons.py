@@ -1,8 +1,10 @@
 """Small lessons made on the spot, so that a test shows the cells it is about."""
 
+import dataclasses
 from pathlib import Path
 
 import nbformat
+import yaml
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from sofim_lab.lessons.manifest import PROFILES, Budget, Lesson
@@ -40,3 +42,15 @@ def write_lesson(
         cell_timeout=dict.fromkeys(PROFILES, cell_timeout),
         lesson_timeout=dict.fromkeys(PROFILES, lesson_timeout),
     )
+
+
+def write_manifest(folder: Path, *lessons: Lesson) -> Path:
+    """The manifest of lessons in this folder."""
+    entries = []
+    for lesson in lessons:
+        entry = dataclasses.asdict(lesson) | {"objectives": list(lesson.objectives), "devices": list(lesson.devices)}
+        del entry["path"]
+        entries.append(entry)
+    path = folder / "lessons.yml"
+    path.write_text(yaml.safe_dump({"lessons": entries}), encoding="utf-8")
+    return path

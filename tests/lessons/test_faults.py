@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import sys
 import time
 
 import psutil
@@ -61,6 +62,48 @@ except KeyboardInterrupt:
     print("caught")
 """
 
+# Raises when its cell has ended long ago.
+THREAD = """
+import threading, time
+def late():
+    time.sleep(0.5)
+    raise ValueError("late")
+threading.Thread(target=late, name="T").start()
+"""
+
+TASK = """
+import asyncio
+async def work():
+    raise ValueError("in a task")
+asyncio.create_task(work())
+await asyncio.sleep(0.1)
+"""
+
+PROCESS = """
+import multiprocessing
+def work():
+    raise ValueError("in a process")
+child = multiprocessing.get_context("fork").Process(target=work, name="P")
+child.start()
+child.join()
+"""
+
+# Sleeps in C without letting Python run, deaf to every signal that can be blocked.
+NATIVE = """
+import ctypes, signal
+signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 64))
+print("begun", flush=True)
+ctypes.PyDLL(None).sleep(60)
+"""
+
+FORK = """
+import os, time
+child = os.fork()
+if child == 0:
+    time.sleep(60)
+os.waitpid(child, 0)
+"""
+
 # name: (cells, limits, status, kind, cell, line, part of the message)
 FAULTS = {
     "raises": (["def half(x):\n    return 1 / x", "a = 0\n\nhalf(a)", "print('after')"], {},
@@ -82,6 +125,14 @@ FAULTS = {
              "timeout", "cell time-out", 3, 3, "01_cell, cell 3: the cell took longer than its limit of 2 s"),
     "patient": ([PATIENT, "print('after')"], {"cell_timeout": 2}, "timeout", "cell time-out", 3, None, "limit of 2 s"),
     "stubborn": ([STUBBORN], {"cell_timeout": 2}, "timeout", "cell time-out", 3, None, "limit of 2 s"),
+    "thread": ([THREAD, "time.sleep(1.5)"], {}, "failed", "background", 4, None, "in thread T: ValueError: late"),
+    "task": ([TASK], {}, "failed", "background", 3, None, "never retrieved: ValueError: in a task"),
+    "process": ([PROCESS], {}, "failed", "background", 3, None, "Process P: ValueError: in a process"),
+    "native": ([NATIVE], {"cell_timeout": 2}, "timeout", "cell time-out", 3, None, "limit of 2 s"),
+    "fork": ([FORK], {"cell_timeout": 2}, "timeout", "cell time-out", 3, 6, "limit of 2 s"),
+    "prints": (["print('x' * 50_000_000)", "print('after')"], {}, "failed", "flood", 3, None, "may print 1 MB of text"),
+    "shows": (["from IPython.display import HTML\nHTML('x' * 50_000_000)", "print('after')"], {},
+              "failed", "flood", 3, None, "20 MB of pictures and pages"),
     "lesson": (["print('partial', flush=True)\nimport time\ntime.sleep(60)"], {"lesson_timeout": 8},
                "timeout", "lesson time-out", 3, None, "01_lesson, cell 3: the lesson took longer than its limit of 8"),
 }  # fmt: skip
@@ -117,11 +168,18 @@ def test_a_fault_is_named_and_placed(outcomes, name):
 
 @pytest.mark.parametrize(
     ("name", "kept"), [("cell", "partial"), ("lesson", "partial"), ("dies", "alive"), ("stubborn", "begun"),
-                       ("patient", "caught"), ("raises", "ZeroDivisionError"), ("interact", "after")]
+                       ("patient", "caught"), ("raises", "ZeroDivisionError"), ("interact", "after"),
+                       ("native", "begun"), ("thread", "ValueError: late"), ("prints", "after"),
+                       ("shows", "[cut: more than 20 MB]")]
 )  # fmt: skip
 def test_what_was_written_before_is_kept(outcomes, name, kept):
     content = outcomes[name].notebook.read_text(encoding="utf-8")
     assert any(kept in json.dumps(cell.get("outputs", [])) for cell in json.loads(content)["cells"])
+
+
+@pytest.mark.parametrize("name", ["prints", "shows"])
+def test_a_flood_is_cut_and_never_fills_the_disk(outcomes, name):
+    assert outcomes[name].notebook.stat().st_size < 1_100_000
 
 
 @pytest.mark.parametrize("name", ["raises", "leaves", "cell", "patient"])
@@ -153,6 +211,34 @@ def test_a_worker_that_is_killed_takes_its_kernel_with_it(make_lesson, tmp_path)
     assert "ended with exit status -9 in 01_a, cell 3" in outcome.failure.message
     assert outcome.notebook.exists()
     assert not any(kernel.is_running() and kernel.status() != psutil.STATUS_ZOMBIE for kernel in kernels)
+
+
+# Forks twice and drops its environment: no parent, no session, no mark leads to it.
+DAEMON = """
+import os, pathlib, sys, time
+note = pathlib.Path("daemon")
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        note.write_text(str(os.getpid()))
+        os.execve(sys.executable, [sys.executable, "-c", "import time; time.sleep(300)"], {})
+    os._exit(0)
+os.wait()
+while not note.exists() or not note.read_text():
+    time.sleep(0.01)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets a process adopt the orphans below it")
+@pytest.mark.parametrize(
+    "end", ["", "time.sleep(1.5); os.kill(os.getppid(), 9); time.sleep(60)"], ids=["passes", "is killed"]
+)
+def test_a_daemon_ends_with_its_lesson(make_lesson, tmp_path, end):
+    lesson = make_lesson("01_a", DAEMON + end)
+    (outcome,) = run_lessons([lesson], output=tmp_path / "out", device="cpu", progress=False)
+    assert outcome.status == ("failed" if end else "passed"), outcome.failure
+    pid = int((lesson.path.parent / "daemon").read_text(encoding="utf-8"))
+    assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
 def test_printing_into_an_output_widget_never_hangs(tmp_path):

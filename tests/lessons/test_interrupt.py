@@ -82,7 +82,7 @@ def test_an_interrupt_keeps_what_is_finished_and_leaves_no_process(tmp_path, num
     assert "finished" in (tmp_path / "out" / "01_first.ipynb").read_text(encoding="utf-8")
     partial = json.loads((tmp_path / "out" / "02_second.ipynb").read_text(encoding="utf-8"))
     assert "partial" in json.dumps(partial["cells"][-1]["outputs"])
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["01_first.ipynb", "02_second.ipynb"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [".lock", "01_first.ipynb", "02_second.ipynb"]
 
 
 def test_workers_end_themselves_when_the_run_is_killed(tmp_path):

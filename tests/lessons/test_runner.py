@@ -100,9 +100,9 @@ def test_the_executed_file_keeps_a_widgets_picture_and_no_widget_state(passed):
     assert metadata["papermill"]["input_path"] == metadata["papermill"]["output_path"] == "01_a.ipynb"
 
 
-def test_nothing_but_the_notebook_is_left_in_the_output_folder(passed):
+def test_nothing_but_the_notebook_and_the_lock_is_left_in_the_output_folder(passed):
     _, outcome = passed
-    assert [path.name for path in outcome.notebook.parent.iterdir()] == ["01_a.ipynb"]
+    assert sorted(path.name for path in outcome.notebook.parent.iterdir()) == [".lock", "01_a.ipynb"]
 
 
 def test_parallel_lessons_record_what_they_record_alone(make_lesson, tmp_path, monkeypatch, capsys):

@@ -1,8 +1,9 @@
 """Equations without the network: MathJax travels with the package and is copied beside the pages that use it."""
 
 import json
-import shutil
 from pathlib import Path
+
+from sofim_lab.lessons.files import copy_atomically
 
 SOURCE = Path(__file__).parent / "static" / "mathjax"
 SCRIPT = Path("assets", "mathjax", "tex-svg-full.js")  # seen from the pages; the small tex-svg.js lacks \boldsymbol
@@ -32,7 +33,6 @@ def copy_mathjax(folder: Path) -> str:
     """
     target = folder / SCRIPT
     if not (target.is_file() and target.stat().st_size == (SOURCE / target.name).stat().st_size):
-        target.parent.mkdir(parents=True, exist_ok=True)
         for name in ("LICENSE", target.name):
-            shutil.copyfile(SOURCE / name, target.with_name(name))
+            copy_atomically(SOURCE / name, target.with_name(name))
     return SCRIPT.as_posix()

@@ -14,8 +14,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from sofim_lab.lessons.files import write_atomically
 from sofim_lab.lessons.manifest import Lesson
-from sofim_lab.lessons.notebook import read_notebook, without_outputs
+from sofim_lab.lessons.notebook import notebook_text, read_notebook, without_outputs
 from sofim_lab.lessons.outcome import Failure, Outcome, Status
 from sofim_lab.lessons.parameters import Parameters
 from sofim_lab.lessons.running.findings import caught_failure, collect_findings
@@ -25,6 +26,7 @@ WORKER = Path(__file__).with_name("worker.py")
 FRAMES = "SOFIM_LAB_FRAMES"  # tells the explorers in `sofim_lab.widgets` to draw pictures for a page without a kernel
 INTERRUPT_SECONDS = 5.0  # for a cell to end after its time-out interrupted it
 KERNEL_NOISE = "Kernel is running over TCP without encryption"  # always said, never the reason
+KERNEL_REMEDY = "run: python -m ipykernel install --sys-prefix"
 STOP_SECONDS = 5.0  # for a worker to write its notebook after it was told to stop
 
 
@@ -58,6 +60,7 @@ class Execution:
         self.stopped: tuple[Status, str] | None = None
         self.killed_at = float("inf")
         self.caught: list[tuple[int, dict[str, Any]]] = []
+        self.heard: list[Failure] = []
         self.ended: float | None = None
         self.events: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
         self.closed = False
@@ -119,6 +122,10 @@ class Execution:
                 self.cell, self.busy_since = event["number"], time.monotonic() if event["code"] else None
             elif event["event"] == "caught":
                 self.caught.append((event["number"], event["error"]))
+            elif event["event"] == "heard":
+                self.heard.append(
+                    Failure(event["kind"], event["message"], event["number"], traceback=event["traceback"])
+                )
             elif event["event"] == "executed":
                 self.busy_since = None
             elif event["event"] == "end":
@@ -162,6 +169,8 @@ class Execution:
         found = findings.failure
         if found is None and self.caught:
             found = caught_failure(executed, *self.caught[0])
+        if found is None and self.heard:
+            found = self.heard[0]
         status, failure = self._verdict(found)
         if failure is not None and failure.cell is not None:
             failure = dataclasses.replace(failure, cell_id=self.original["cells"][failure.cell - 1].get("id"))
@@ -201,6 +210,10 @@ class Execution:
             held = f"; it held up to {self.tree.peak_mb:.0f} MB" if self.tree.peak_mb else ""
             message = f"the kernel died in {self._where()} (a crash, or out of memory{held})"
             return "failed", self._failure("kernel died", message, self._tail())
+        if self.end["error"] == "NoKernel":
+            why = self.end["message"]
+            message = f"the kernel python3 did not start ({why}): ask `sofim-lab doctor`, or {KERNEL_REMEDY}"
+            return "failed", self._failure("no kernel", message, self._tail())
         if found is None and self.end["error"] is not None:
             return "failed", self._failure("runner", f"{self.end['error']}: {self.end['message']}", self._tail())
         return ("passed" if found is None else "failed"), found
@@ -236,7 +249,8 @@ class Execution:
         for key in ("input_path", "output_path"):
             if key in metadata.get("papermill", {}):
                 metadata["papermill"][key] = self.notebook.name
-        content = json.dumps(executed, ensure_ascii=False, indent=1) + "\n"
-        self.partial.write_text(content, encoding="utf-8")
-        os.replace(self.partial, self.notebook)
-        self.partial.with_suffix(".new").unlink(missing_ok=True)
+        try:
+            write_atomically(self.notebook, notebook_text(executed))
+        finally:
+            for left in (self.partial, self.partial.with_suffix(".new")):
+                left.unlink(missing_ok=True)

@@ -2,16 +2,22 @@
 
 Kernels live in a session of their own, so no signal to a process group reaches them. They are found as descendants
 of the worker, are remembered (a killed worker's children change their parent), and carry a mark in their environment.
+On Linux the worker also adopts what loses its parent, so that a daemon, which forks twice and may have dropped the
+mark, stays among its descendants.
 """
 
+import ctypes
 import os
+import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 
 import psutil
 
 MARK = "SOFIM_LAB_RUN"  # environment variable, inherited by everything that a lesson starts
 _LOOK_AGAIN = 0.5  # seconds between two searches for new processes; memory is read in every sample
+_PR_SET_CHILD_SUBREAPER = 36  # of Linux's prctl
 
 
 class ProcessTree:
@@ -38,19 +44,24 @@ class ProcessTree:
             self.peak_mb = max(self.peak_mb or 0.0, total / 2**20)
 
     def kill(self, wait: float = 3.0) -> None:
-        """End the worker first, that it may start nothing more, then everything else, and wait until it is gone."""
-        self._look()
+        """End the worker and everything that it started, and wait until it is gone.
+
+        The worker is held still first, that it may start nothing more; it is killed last, since as long as it is there
+        all the others are its descendants.
+        """
+        if self.root is not None:
+            with suppress(psutil.Error):
+                self.root.suspend()
+        _end_all(self._found, wait)
         if self.root is not None:
             with suppress(psutil.Error):
                 self.root.kill()
-        end = time.monotonic() + wait
-        while found := {process for process in self.children | self._marked() if _alive(process)}:
-            for process in found:
-                with suppress(psutil.Error):
-                    process.kill()
-            if time.monotonic() > end:  # in the kernel's hands, for example on a dead network drive
-                break
-            time.sleep(0.02)
+        _end_all(self._found, wait)
+
+    def _found(self) -> set[psutil.Process]:
+        """All that is known of, and what carries the mark."""
+        self._look()
+        return self.children | self._marked()
 
     def _look(self) -> None:
         """Add the descendants that there are now."""
@@ -66,6 +77,29 @@ class ProcessTree:
                 if process.pid != os.getpid() and process.environ().get(MARK) == self.mark:
                     found.add(process)
         return found
+
+
+def adopt_orphans() -> None:
+    """Make this process the parent of every descendant that loses its own; only Linux can."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def end_descendants(wait: float = 3.0) -> None:
+    """Kill everything that this process started, and what that has started."""
+    _end_all(lambda: set(psutil.Process().children(recursive=True)), wait)
+
+
+def _end_all(find: Callable[[], set[psutil.Process]], wait: float) -> None:
+    """Kill what is found until nothing is; not longer than `wait` seconds."""
+    end = time.monotonic() + wait
+    while found := {process for process in find() if _alive(process)}:
+        for process in found:
+            with suppress(psutil.Error):
+                process.kill()
+        if time.monotonic() > end:  # in the kernel's hands, for example on a dead network drive
+            break
+        time.sleep(0.02)
 
 
 def _process(pid: int) -> psutil.Process | None:

@@ -8,11 +8,12 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from sofim_lab.lessons.errors import LessonError, unknown
+from sofim_lab.lessons.files import locked
 from sofim_lab.lessons.manifest import PROFILES, Lesson
 from sofim_lab.lessons.notebook import read_notebook, tags
 from sofim_lab.lessons.outcome import Outcome
@@ -55,6 +56,7 @@ def run_lessons(
     lesson_timeout: float | None = None,
     frames: int = 0,
     on_finished: Callable[[Outcome], None] | None = None,
+    hold: ExitStack | None = None,
 ) -> tuple[Outcome, ...]:
     """Execute lessons and judge each by what it recorded. A lesson that fails does not stop the others.
 
@@ -75,6 +77,8 @@ def run_lessons(
         frames: Bytes that the explorers of a lesson may add to its page so that they move there without a kernel;
             each explorer gets the same share, and time to draw its pictures. With 0 none are drawn.
         on_finished: Called with each outcome as soon as it is there.
+        hold: Keeps the output folder from other runs until it is closed, for who has more to write there; with None
+            the folder is free when this function returns.
 
     Returns:
         The outcomes, in the order of `lessons`.
@@ -95,7 +99,9 @@ def run_lessons(
     _make_writable(Path(output))
     jobs = min(jobs, len(plans))
     environment = _environment(jobs, threads)
-    return _run(plans, environment, jobs, Progress(cells, progress), on_finished)
+    with ExitStack() as ours:
+        (hold or ours).enter_context(locked(Path(output)))
+        return _run(plans, environment, jobs, Progress(cells, progress), on_finished)
 
 
 def _run(

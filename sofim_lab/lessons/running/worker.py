@@ -1,8 +1,8 @@
 """The child process that executes one notebook with papermill.
 
-It is run as a script and imports nothing of sofim_lab, so that it starts without PyTorch. It reads one line of JSON
-from stdin, the job, and writes events as lines of JSON to stdout. When stdin ends, because the parent closed it or is
-gone, it kills its kernel; papermill then writes what there is.
+It is run as a script and imports nothing of sofim_lab that needs PyTorch. It reads one line of JSON from stdin, the
+job, and writes events as lines of JSON to stdout. When stdin ends, because the parent closed it or is gone, it kills
+its kernel; papermill then writes what there is. Whatever the lesson started ends with it.
 """
 
 import json
@@ -11,11 +11,12 @@ import os
 import sys
 import threading
 import time
-from contextlib import suppress
+import traceback
 from pathlib import Path
 from typing import Any
 
-import psutil
+from sofim_lab.lessons.running.listening import Listener
+from sofim_lab.lessons.running.processes import adopt_orphans, end_descendants
 
 sys.modules["rfc3987_syntax"] = None  # jsonschema's IRI grammar: 1.2 s to import, and no notebook needs it
 
@@ -51,6 +52,7 @@ class Events:
         self.numbers: list[int] = []
         self.cell = 0
         self.began = math.inf
+        self.listener = Listener()
 
     def send(self, event: str, **data: Any) -> None:
         """One line of JSON."""
@@ -68,13 +70,20 @@ class Events:
     def cell_start(self, cell: Any, cell_index: int) -> None:
         """A cell begins; a text cell ends at once."""
         self.began, self.cell = time.monotonic(), self.numbers[cell_index]
+        self.listener.cell = self.cell
         self.send("cell", number=self.numbers[cell_index], code=cell.cell_type == "code")
 
     def cell_executed(self, cell: Any, cell_index: int, **_: Any) -> None:
         """Stop the notebook if the time-out interrupted this cell, even where the cell caught the interrupt."""
         self.send("executed", number=self.numbers[cell_index])
+        self.tell_findings()
         if time.monotonic() - self.began >= self.cell_timeout:
             raise CellTimeout
+
+    def tell_findings(self) -> None:
+        """What went wrong in this cell without stopping it."""
+        for finding in self.listener.findings():
+            self.send("heard", number=self.cell, **finding)
 
 
 def main() -> None:
@@ -82,14 +91,20 @@ def main() -> None:
     stream = os.fdopen(os.dup(1), "w", encoding="utf-8")  # not inherited by the kernel, whose own output
     os.dup2(2, 1)  # would come between the events
     job = json.loads(sys.stdin.readline())
+    adopt_orphans()
     threading.Thread(target=stop_when_input_ends, daemon=True).start()
     events = Events(stream, job["cell_timeout"])
     try:
         execute(job, events)
     except Exception as error:
-        events.send("end", error=type(error).__name__, message=str(error))
+        end = {"error": type(error).__name__, "message": str(error)}
+        if events.cell == 0 and passed_through("jupyter_client", error):
+            end = {"error": "NoKernel", "message": f"{type(error).__name__}: {error}"}
     else:
-        events.send("end", error=None, message="")
+        end = {"error": None, "message": ""}
+    end_descendants()  # now, while we can still tell whose they are
+    events.tell_findings()
+    events.send("end", **end)
 
 
 def execute(job: dict[str, Any], events: Events) -> None:
@@ -99,6 +114,7 @@ def execute(job: dict[str, Any], events: Events) -> None:
 
     papermill_io.register(job["output"], AtomicFile)
     report_caught_errors(events)
+    hear_everything(events.listener)
     execute_notebook(
         _literal(job["input"]),
         _literal(job["output"]),
@@ -136,16 +152,33 @@ def report_caught_errors(events: Events) -> None:
     OutputWidget.sync_state = lambda widget: None
 
 
+def hear_everything(listener: Listener) -> None:
+    """Let each message of the kernel pass the listener first; nbclient drops those of cells that have ended."""
+    from jupyter_client.channels import AsyncZMQSocketChannel
+
+    get = AsyncZMQSocketChannel.get_msg
+
+    async def heard(channel: AsyncZMQSocketChannel, *arguments: Any, **named: Any) -> dict[str, Any]:
+        message = await get(channel, *arguments, **named)
+        listener.hear(message)
+        return message
+
+    AsyncZMQSocketChannel.get_msg = heard
+
+
 def stop_when_input_ends() -> None:
     """Kill the kernel when the parent closes the pipe; leave for good if that does not end us."""
     sys.stdin.read()
     end = time.monotonic() + STOP_SECONDS
     while time.monotonic() < end:
-        for process in psutil.Process().children(recursive=True):
-            with suppress(psutil.Error):
-                process.kill()
+        end_descendants(wait=0)
         time.sleep(0.1)
     os._exit(1)
+
+
+def passed_through(package: str, error: Exception) -> bool:
+    """Whether an error was raised by a package, or by what it called."""
+    return any(package in Path(frame.filename).parts for frame in traceback.extract_tb(error.__traceback__))
 
 
 def _literal(path: str) -> str:
