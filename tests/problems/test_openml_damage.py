@@ -107,6 +107,11 @@ def fractions(server):
     server.pixels = server.pixels / 255
 
 
+def one_fraction(server):
+    server.pixels = server.pixels.astype(object)
+    server.pixels[3, 100] = 17.5
+
+
 def bad_label(server):
     server.labels[5] = "10"
 
@@ -139,6 +144,7 @@ def by_class(server):
         (too_bright, "found pixels from 0 to 256 where values from 0 to 255 must be"),
         (negative, "found pixels from -1 to 255 where"),
         (fractions, "found no pixel above 1 where values up to 255 must be"),
+        (one_fraction, "found pixels that are fractions where whole numbers from 0 to 255 must be"),
         (bad_label, "found labels 0, 1, .*, 9, 10 where 0 to 9, each at least once, must be"),
         (text_label, "mnist: what openml.org sent .* could not convert string to float: 'cat"),
         (half_label, "found labels that are no whole numbers, such as 5.5"),

@@ -20,8 +20,10 @@ def digits():
     return load_digits("cpu", dtype=torch.float64)
 
 
-def passes_of(name, digits, *, epochs=1, loss_fn=nn.functional.cross_entropy, batch_size=BATCH, **options):
-    model = mlp((64, 4, 10), device="cpu", dtype=torch.float64)
+def passes_of(
+    name, digits, *, device="cpu", epochs=1, loss_fn=nn.functional.cross_entropy, batch_size=BATCH, **options
+):
+    model = mlp((64, 4, 10), device=device, dtype=torch.float64)
     optimizer = registry.make(name, model.parameters(), **options)
     run = train(
         model, digits, optimizer, epochs=epochs, batch_size=batch_size, loss_fn=loss_fn, name=name, progress=False
@@ -89,6 +91,14 @@ def test_a_closure_without_a_counter_leaves_no_hook(digits):
 
 def _few(digits):
     return digits.train.x[:5], digits.train.y[:5]
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("name", ["SOFIM", "NystromSGD", "LowRankFisher"])
+def test_a_gpu_counts_the_same(digits, name):
+    there = load_digits("cuda", dtype=torch.float64)
+    assert passes_of(name, there, device="cuda") == passes_of(name, digits)
 
 
 def test_evaluation_counts_nothing():
