@@ -2,9 +2,10 @@
 """One door: `python3 dev.py run | test | lab | lint`. Sets up .venv first; standard library only.
 
 run   execute the lessons into build/report/index.html      (options go to `sofim-lab run`, see `run --help`)
-test  run the tests; `--all` adds the slow ones             (other options go to pytest)
+test  run the tests; `--all` adds the slow ones             (other options go to pytest; without them, the lines that
+      no test runs are shown in build/coverage/index.html, and more than 10 % of them are a failure)
 lab   open JupyterLab on the lessons
-lint  ruff on code and notebooks, the import contracts, the spelling, and the workflows in .github
+lint  ruff on code and notebooks, mypy on the types, the import contracts, the spelling, the workflows in .github
 
 --cpu     takes PyTorch's small CPU build when .venv is made (ordinary Linux would get the CUDA one)
 --oldest  installs the oldest versions that pyproject.toml allows, instead of those of constraints.txt
@@ -87,7 +88,7 @@ def commands(name: str, rest: list[str]) -> list[list[str]]:
         return [[tool("sofim-lab"), name, *rest]]
     if name == "test":
         everything = "--all" in rest
-        rest = [a for a in rest if a != "--all"]
+        rest = [a for a in rest if a != "--all"] or ["--cov", "--cov-report=html:build/coverage"]
         return [[tool("python"), "-m", "pytest", *([] if everything else ["-m", "not slow"]), *rest]]
     places = ["dev.py", "sofim_lab", "tests", "benchmarks", "docs", "notebooks"]
     ruff = [tool("python"), "-m", "ruff"]
@@ -95,6 +96,7 @@ def commands(name: str, rest: list[str]) -> list[list[str]]:
     return [
         [*ruff, "check", *places, *rest],
         [*ruff, "format", "--check", *places],
+        [tool("mypy")],
         [tool("lint-imports")],
         [tool("codespell")],
         [tool("check-jsonschema"), "--builtin-schema", "vendor.github-workflows", *workflows],

@@ -211,7 +211,9 @@ def test_cpu_adds_the_index_of_the_small_build(machine):
         (["run", "--jobs", "2"], ["run", "--jobs", "2"]),
         (["lab"], ["lab"]),
         (["test", "-k", "sofim"], ["-m", "pytest", "-m", "not slow", "-k", "sofim"]),
-        (["test", "--all"], ["-m", "pytest"]),
+        (["test", "--all", "tests/docs"], ["-m", "pytest", "tests/docs"]),
+        (["test"], ["-m", "pytest", "-m", "not slow", "--cov", "--cov-report=html:build/coverage"]),
+        (["test", "--all"], ["-m", "pytest", "--cov", "--cov-report=html:build/coverage"]),
     ],
 )
 def test_options_reach_the_command(machine, argv, tail):
@@ -221,11 +223,11 @@ def test_options_reach_the_command(machine, argv, tail):
 
 
 def test_lint_checks_everything_and_fails_if_any_part_fails(machine):
-    statuses = iter([0, 3, 0, 0, 0, 0])
+    statuses = iter([0, 3, 0, 0, 0, 0, 0])
     machine.dev.call = lambda command: machine.started.append(command) or next(statuses)
     assert machine.dev.main(["lint"]) == 3
     programs = [Path(command[0]).stem for command in machine.started]
-    assert programs == ["python", "python", "lint-imports", "codespell", "check-jsonschema", "zizmor"]
+    assert programs == ["python", "python", "mypy", "lint-imports", "codespell", "check-jsonschema", "zizmor"]
 
 
 @pytest.mark.parametrize(("argv", "status"), [([], 2), (["tset"], 2), (["--cpu"], 2), (["--help"], 0), (["-h"], 0)])

@@ -64,7 +64,7 @@ def findings(notebooks: Path | None, output: Path) -> Iterator[Finding]:
 
 def _python() -> Finding:
     """The interpreter against `requires-python`."""
-    needed = importlib.metadata.metadata("sofim-lab").get("Requires-Python", "")
+    needed = importlib.metadata.metadata("sofim-lab")["Requires-Python"] or ""
     version = platform.python_version()
     text = f"{version} at {sys.executable}"
     return Finding("ok", "Python", text) if _satisfies(version, needed) else _too_old("Python", version, needed)
@@ -77,7 +77,7 @@ def _packages() -> Iterator[Finding]:
         extra = re.search(r"extra\s*==\s*['\"](\w+)", marker)
         if extra and extra[1] not in ("notebooks", "test"):
             continue
-        name, needed = re.fullmatch(r"([A-Za-z0-9._-]+)(?:\[.*\])?\s*(.*)", specification.strip()).groups()
+        ((name, needed),) = re.findall(r"^([A-Za-z0-9._-]+)(?:\[.*\])?\s*(.*)$", specification.strip())
         version = installed_version(name)
         if version and _satisfies(version, needed):
             yield Finding("ok", name, version)
@@ -99,7 +99,7 @@ def _satisfies(version: str, needed: str) -> bool:
     """Whether a version fits a range such as `>=3.11,<4`; only the numbers before letters and `+` count."""
 
     def numbers(text: str) -> list[int]:
-        digits = [int(part) for part in re.match(r"[\d.]*", text)[0].split(".") if part]
+        digits = [int(part) for part in re.findall(r"^[\d.]*", text)[0].split(".") if part]
         return digits + [0] * (6 - len(digits))
 
     for sign, bound in re.findall(r"(>=|<=|==|!=|<|>)\s*([\w.+]+)", needed.strip("()")):

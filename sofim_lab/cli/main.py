@@ -5,6 +5,7 @@ import importlib
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 from sofim_lab.cli import options
 
@@ -83,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    def add(name: str, module: str, text: str, **more: str) -> argparse.ArgumentParser:
+    def add(name: str, module: str, text: str, **more: Any) -> argparse.ArgumentParser:
         command = commands.add_parser(name, parents=[common], help=text, description=text, **more)
         command.set_defaults(module=module)
         return command

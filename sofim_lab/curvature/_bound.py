@@ -20,7 +20,7 @@ class Bound:
     model: nn.Module
     likelihood: Likelihood
     x: Tensor
-    y: Tensor | None
+    y: Tensor  # of shape (n, 0) for a matrix that asks for no targets
     parameters: dict[str, Tensor]
     constants: dict[str, Tensor]
     outputs: int
@@ -63,13 +63,13 @@ class Bound:
         with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):
             return functional_call(self.model, self.constants | chosen, (x,))
 
-    def chunks(self, bytes_per_sample: int, chunk_bytes: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor | None]]:
+    def chunks(self, bytes_per_sample: int, chunk_bytes: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
         """The batch, from a sample on, in pieces that fit the budget."""
         check_modules(self.model)  # an operator may live longer than the mode that it was made in
         size = samples_per_chunk(bytes_per_sample, chunk_bytes)
         for first in range(start, self.n, size):
             piece = slice(first, first + size)
-            yield self.x[piece], None if self.y is None else self.y[piece]
+            yield self.x[piece], self.y[piece]
 
     def split(self, vectors: Tensor) -> tuple[Tensor, ...]:
         """Vectors of shape (k, d) as one tensor (k, *shape) per parameter."""
@@ -93,16 +93,16 @@ def bind(
         raise TypeError(f"model must be an nn.Module, got {type(model).__name__}")
     check_modules(model)
     names = _chosen_names(model, params)
-    live = dict(model.named_parameters())
-    _check_tensors(live, names, x, y if needs_y else None, needs_y)
+    live: dict[str, Tensor] = dict(model.named_parameters())
+    _check_tensors(live, names, {"x": x, "y": y} if needs_y else {"x": x})
     everything = {name: t.detach().clone() for name, t in (live | dict(model.named_buffers())).items()}
     parameters = {name: everything.pop(name).requires_grad_() for name in names}
-    bound = Bound(model, likelihood, x.detach(), None, parameters, everything, 0, 0)
-    f, sample_bytes = _probe(bound)
-    if needs_y:
-        shape_of_all = f.detach()[:1].expand(bound.n, -1)
-        y = likelihood.checked_targets(shape_of_all, y.detach())
-    return Bound(model, likelihood, bound.x, y if needs_y else None, parameters, everything, f.shape[1], sample_bytes)
+    x, none = x.detach(), x.new_empty(len(x), 0)
+    f, sample_bytes = _probe(Bound(model, likelihood, x, none, parameters, everything, 0, 0))
+    targets = none
+    if needs_y and y is not None:
+        targets = likelihood.checked_targets(f.detach()[:1].expand(len(x), -1), y.detach())
+    return Bound(model, likelihood, x, targets, parameters, everything, f.shape[1], sample_bytes)
 
 
 def _chosen_names(model: nn.Module, params: Iterable[Tensor] | None) -> list[str]:
@@ -132,8 +132,8 @@ def _chosen_names(model: nn.Module, params: Iterable[Tensor] | None) -> list[str
     return names
 
 
-def _check_tensors(live: dict[str, Tensor], names: list[str], x: Tensor, y: Tensor | None, needs_y: bool) -> None:
-    """Raise unless parameters, x and y are tensors of one device, and the parameters of one real dtype."""
+def _check_tensors(live: dict[str, Tensor], names: list[str], batch: dict[str, Tensor | None]) -> None:
+    """Raise unless parameters and batch are tensors of one device, the former of one real dtype, the latter as long."""
     first = live[names[0]]
     if not first.is_floating_point():
         raise ValueError(f"the parameters must be real floating point, {names[0]} is {first.dtype}")
@@ -146,7 +146,8 @@ def _check_tensors(live: dict[str, Tensor], names: list[str], x: Tensor, y: Tens
     for name, p in live.items():
         if p.device != first.device:
             raise ValueError(f"the model must lie on one device, {names[0]} is on {first.device}, {name} on {p.device}")
-    for name, data in (("x", x), ("y", y)) if needs_y else (("x", x),):
+    lengths = []
+    for name, data in batch.items():
         if not isinstance(data, Tensor):
             raise TypeError(f"{name} must be a tensor, got {type(data).__name__}: use torch.as_tensor({name})")
         if data.dim() == 0 or data.shape[0] == 0:
@@ -155,8 +156,9 @@ def _check_tensors(live: dict[str, Tensor], names: list[str], x: Tensor, y: Tens
             raise ValueError(
                 f"model is on {first.device}, {name} on {data.device}: move one, e.g. {name}.to({str(first.device)!r})"
             )
-    if needs_y and len(x) != len(y):
-        raise ValueError(f"x has {len(x)} samples and y has {len(y)}: they must be of one length")
+        lengths.append(len(data))
+    if lengths[0] != lengths[-1]:
+        raise ValueError(f"x has {lengths[0]} samples and y has {lengths[-1]}: they must be of one length")
 
 
 def _probe(bound: Bound) -> tuple[Tensor, int]:

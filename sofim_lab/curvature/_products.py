@@ -10,7 +10,7 @@ from sofim_lab.curvature._bound import Bound
 from sofim_lab.curvature.memory import samples_per_chunk
 
 Product = Callable[[Tensor], Tensor]  # rows (k, d) to rows (k, d), without the scale of the reduction
-Linearise = Callable[[Bound, Tensor, Tensor | None], Product]
+Linearise = Callable[[Bound, Tensor, Tensor], Product]
 
 _GRAPHS = 6  # a gradient's graph and one product take about six times what the forward pass saves
 _KEPT = 3  # the graph alone: 1.1 to 2.7 times, over networks of every kind
@@ -19,26 +19,26 @@ _PIECE_BYTES = 2**25  # on a CPU: a convolution in pieces of a few hundred sampl
 
 
 @torch.enable_grad()
-def gradient(bound: Bound, x: Tensor, y: Tensor | None) -> tuple[Tensor | None, ...]:
+def gradient(bound: Bound, x: Tensor, y: Tensor) -> tuple[Tensor | None, ...]:
     """The gradient of the summed losses of a chunk, with its graph; None for a parameter that takes no part."""
     loss = bound.likelihood.losses(bound.forward(x), y).sum()
     return torch.autograd.grad(loss, bound.weights, create_graph=True, allow_unused=True)
 
 
-def hessian_part(bound: Bound, x: Tensor, y: Tensor | None) -> Product:
+def hessian_part(bound: Bound, x: Tensor, y: Tensor) -> Product:
     """Hv = ∇(∇Lᵀv): the gradient's graph, transposed; H is symmetric."""
     slopes = gradient(bound, x, y)
     return lambda rows: flat(pull(slopes, bound.weights, bound.split(rows)))
 
 
-def fisher_part(bound: Bound, x: Tensor, y: Tensor | None) -> Product:
+def fisher_part(bound: Bound, x: Tensor, y: Tensor) -> Product:
     """JᵀΛJv with the closed form of Λ."""
     f = bound.forward(x)
     at = f.detach()
     return _sandwich(bound, f, lambda u: bound.likelihood.expected_outer(at, u))
 
 
-def ggn_part(bound: Bound, x: Tensor, y: Tensor | None) -> Product:
+def ggn_part(bound: Bound, x: Tensor, y: Tensor) -> Product:
     """Jᵀ ∇²_f ℓ Jv with the Hessian of the loss by autograd."""
     f = bound.forward(x)
     leaf, slope = bound.likelihood.differentiable_gradients(f, y)
@@ -46,12 +46,12 @@ def ggn_part(bound: Bound, x: Tensor, y: Tensor | None) -> Product:
 
 
 @torch.enable_grad()
-def empirical_part(bound: Bound, x: Tensor, y: Tensor | None) -> Product:
+def empirical_part(bound: Bound, x: Tensor, y: Tensor) -> Product:
     """GᵀGv, G being the Jacobian of the losses of the samples."""
     return _sandwich(bound, bound.likelihood.losses(bound.forward(x), y), lambda u: u)
 
 
-def pieces(bound: Bound, chunk_bytes: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor | None]]:
+def pieces(bound: Bound, chunk_bytes: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
     """The samples from `start` on in chunks whose graph, and a product with it, fits the budget."""
     return bound.chunks(*_sizes(bound, chunk_bytes), start)
 

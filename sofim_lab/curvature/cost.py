@@ -4,6 +4,7 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 
@@ -61,8 +62,8 @@ def solve_times(
         dense = None
         if d <= dense_limit:
             matrix = fim.dense()
-            dense = _median_seconds(lambda A=matrix, b=v: torch.linalg.solve(A, b), repeats)
-        times.append(SolveTime(d, dense, _median_seconds(lambda F=fim, b=v: F.solve(b), repeats)))
+            dense = _median_seconds(partial(torch.linalg.solve, matrix, v), repeats)
+        times.append(SolveTime(d, dense, _median_seconds(partial(fim.solve, v), repeats)))
     return tuple(times)
 
 

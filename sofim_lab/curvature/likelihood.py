@@ -148,6 +148,9 @@ class Gaussian(Likelihood):
         return y
 
 
+_KNOWN = (nn.CrossEntropyLoss, nn.MSELoss)  # and no class derived from them
+
+
 def likelihood_of(loss_fn: nn.Module) -> Likelihood:
     """The likelihood that a loss module stands for.
 
@@ -172,7 +175,7 @@ def likelihood_of(loss_fn: nn.Module) -> Likelihood:
     References:
         J. Martens, 2014, arXiv 1412.1193, §9.2 and Table 1 (losses that are log-likelihoods).
     """
-    if type(loss_fn) not in (nn.CrossEntropyLoss, nn.MSELoss):
+    if not isinstance(loss_fn, _KNOWN) or type(loss_fn) not in _KNOWN:
         got = f"the class {loss_fn.__name__}" if isinstance(loss_fn, type) else type(loss_fn).__name__
         raise TypeError(
             f"loss_fn must be an instance of nn.CrossEntropyLoss or nn.MSELoss, got {got}: "

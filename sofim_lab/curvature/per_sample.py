@@ -70,7 +70,7 @@ def pull_back(bound: Bound, x: Tensor, cotangents: Tensor) -> Tensor:
     """U_i J_i for each sample: cotangents U of shape (n, K, C) to rows of shape (n, K, d)."""
 
     def one_sample(inputs: Tensor, rows: Tensor) -> tuple[Tensor, ...]:
-        _, transposed = vjp(lambda weights: bound.forward(inputs[None], weights)[0], bound.weights)
+        transposed = vjp(lambda weights: bound.forward(inputs[None], weights)[0], bound.weights)[1]
         return vmap(transposed)(rows)[0]
 
     try:
@@ -82,7 +82,7 @@ def pull_back(bound: Bound, x: Tensor, cotangents: Tensor) -> Tensor:
     return torch.cat([part.detach().reshape(*cotangents.shape[:2], -1) for part in parts], dim=2)
 
 
-def _one_by_one(bound: Bound, x: Tensor, cotangents: Tensor) -> list[Tensor]:
+def _one_by_one(bound: Bound, x: Tensor, cotangents: Tensor) -> tuple[Tensor, ...]:
     """The same by a loop over samples and rows, for models that `vmap` cannot run."""
     parts = [torch.zeros(*cotangents.shape[:2], *w.shape, dtype=w.dtype, device=w.device) for w in bound.weights]
     for i, rows in enumerate(cotangents):
@@ -92,4 +92,4 @@ def _one_by_one(bound: Bound, x: Tensor, cotangents: Tensor) -> list[Tensor]:
             for part, slope in zip(parts, slopes, strict=True):
                 if slope is not None:
                     part[i, k] = slope
-    return parts
+    return tuple(parts)

@@ -93,17 +93,17 @@ def spectral_density(
     if sigma is not None and not 0 < sigma < float("inf"):
         raise ValueError(f"sigma={sigma} must be a finite number > 0, or None for 1/100 of the range")
     generator = torch.Generator().manual_seed(seed)
-    nodes, weights, products = [], [], 0
+    found, shares, products = [], [], 0
     for _ in range(probes):
         space = Lanczos(A, draw(A, generator))
         while not space.exhausted and space.size < steps:
             space.extend()
         theta, s = torch.linalg.eigh(space.H)
-        nodes.append(theta)
-        weights.append(s[0].square() / probes)
+        found.append(theta)
+        shares.append(s[0].square() / probes)
         products += space.size
-    order = torch.cat(nodes).argsort()
-    nodes, weights = torch.cat(nodes)[order].numpy(), torch.cat(weights)[order].numpy()
+    order = torch.cat(found).argsort()
+    nodes, weights = torch.cat(found)[order].numpy(), torch.cat(shares)[order].numpy()
     width = sigma or float(nodes[-1] - nodes[0]) / 100 or max(abs(float(nodes[0])), 1.0) / 100
     grid = np.linspace(nodes[0] - 4 * width, nodes[-1] + 4 * width, points)
     curves = np.exp(-0.5 * ((grid[:, None] - nodes) / width) ** 2) / (width * np.sqrt(2 * np.pi))

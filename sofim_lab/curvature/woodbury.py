@@ -1,6 +1,7 @@
 """Low-rank Fisher matrices Σ p g gᵀ + ρI with a few rows g, and the identities that invert them."""
 
 import math
+from functools import reduce
 
 import torch
 from torch import Tensor
@@ -183,7 +184,7 @@ class Dual:
 def inner_products(rows: Tensor, others: Tensor) -> Tensor:
     """G Vᵀ in float64, shape (k, c), for V of shape (c, d); without a wide copy of either."""
     pairs = zip(rows.split(_COLUMNS, dim=1), others.split(_COLUMNS, dim=1), strict=True)
-    return sum(wide(g) @ wide(v).mT for g, v in pairs)
+    return reduce(torch.add, (wide(g) @ wide(v).mT for g, v in pairs))
 
 
 def combine(rows: Tensor, a: Tensor) -> Tensor:

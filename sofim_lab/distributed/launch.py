@@ -105,7 +105,9 @@ def _first_error(folder: str) -> str | None:
     return said[0].read_text(encoding="utf-8") if said else None
 
 
-def _enter(rank: int, function: Callable[..., Any], processes: int, folder: str, timeout: float, args: tuple) -> None:
+def _enter(
+    rank: int, function: Callable[..., Any], processes: int, folder: str, timeout: float, args: tuple[Any, ...]
+) -> None:
     """What each process does."""
     torch.set_num_threads(1)
     store = torch.distributed.FileStore(str(Path(folder) / "store"), processes)

@@ -114,7 +114,8 @@ def _walk(
     model = wrap(_network(seed))
     optimizer = SOFIM(model.parameters(), **options)
     images = load_digits("cpu", dtype=torch.float64).train
-    points, moments, reductions = [_whole(list(model.parameters()))], [], ()
+    points, moments = [_whole(list(model.parameters()))], []
+    reductions: tuple[int, ...] = ()
     for step in range(steps):
         first = step * batch_size % (len(images) - batch_size + 1)
         batch = slice(first, first + batch_size)
@@ -146,7 +147,8 @@ def _places(parameters: list[Tensor]) -> Tensor:
         if hasattr(p, "device_mesh"):
             from torch.distributed.tensor import distribute_tensor
 
-            numbers = distribute_tensor(numbers, p.device_mesh, p.placements).to_local()
+            spread: Any = p
+            numbers = distribute_tensor(numbers, spread.device_mesh, spread.placements).to_local()
         found.append(numbers.flatten())
         first += p.numel()
     return torch.cat(found)
@@ -157,7 +159,7 @@ class _Reductions:
 
     def __enter__(self) -> "_Reductions":
         self.sizes: list[int] = []
-        self._original = getattr(torch.distributed, "all_reduce", None)
+        self._original: Any = getattr(torch.distributed, "all_reduce", None)
         if self._original is not None:
             torch.distributed.all_reduce = self._counted
         return self

@@ -1,5 +1,8 @@
 """Directions that are computed: from a path its principal components, from the curvature its eigenvectors."""
 
+from collections.abc import Callable
+from typing import Any
+
 from torch import Tensor, nn
 
 from sofim_lab.curvature.operators import fisher_operator, hessian_operator
@@ -39,7 +42,11 @@ def principal_directions(path: Path, count: int = 2, *, centre: str = "mean") ->
     References:
         H. Li, Z. Xu, G. Taylor, C. Studer and T. Goldstein, 2018, arXiv 1712.09913, §7.
     """
-    places = {"mean": lambda: path.offsets.double().mean(0), "start": lambda: None, "end": lambda: path.offsets[-1]}
+    places: dict[str, Callable[[], Tensor | None]] = {
+        "mean": lambda: path.offsets.double().mean(0),
+        "start": lambda: None,
+        "end": lambda: path.offsets[-1],
+    }
     if centre not in places:
         raise ValueError(f"centre={centre!r} is unknown: choose 'mean', 'start' or 'end'")
     components, shares = principal_components(path.offsets, count, centre=places[centre]())
@@ -104,6 +111,6 @@ def eigen_directions(
     return Directions(trees, labels, tuple(found.values.tolist()), settings)
 
 
-def as_module(loss_fn: object) -> object:
+def as_module(loss_fn: Any) -> Any:
     """`nn.CrossEntropyLoss()` for the function `cross_entropy`, and so on; anything else as it is."""
     return next((module() for function, module in _MODULES.items() if loss_fn is function), loss_fn)

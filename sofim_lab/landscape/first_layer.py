@@ -50,9 +50,9 @@ def find(scene: Scene) -> str | None:
     It is called once, shares no weights, and moves; what it is given does not change with any weight; and the data
     reach the outputs through it alone: with it fixed, data of nans leave them as they are.
     """
-    if not scene.tensors[0].is_floating_point():
+    if not scene.pair[0].is_floating_point():
         return None
-    x, model = scene.tensors[0][:2], scene.twin
+    x, model = scene.pair[0][:2], scene.twin
     calls = _calls(model, x)
     if not calls or [name for name, _ in calls].count(calls[0][0]) > 1:
         return None
@@ -75,8 +75,9 @@ def find(scene: Scene) -> str | None:
 
 def evaluate(scene: Scene, a: np.ndarray, b: np.ndarray, wanted: np.ndarray, tick: Tick) -> np.ndarray:
     """Loss and accuracy at the wanted points (a_i, b_j), shape (2, ny, nx), float64."""
-    x, y = scene.tensors
+    x, y = scene.pair
     name = find(scene)
+    assert name is not None, "see applies"
     layer = scene.twin.get_submodule(name)
     move = mover(scene, [key for key in scene.origin if key.rpartition(".")[0] != name])
     totals = torch.zeros(2, *wanted.shape, dtype=torch.float64, device=scene.device)
@@ -84,7 +85,11 @@ def evaluate(scene: Scene, a: np.ndarray, b: np.ndarray, wanted: np.ndarray, tic
     for xs, ys in zip(x.split(size), y.split(size), strict=True):
         maps = _maps(scene, layer, name, xs)
         sums = torch.empty_like(maps[0])
-        with replaced(layer, lambda _, sums=sums: sums):
+
+        def summed(_: Tensor, sums: Tensor = sums) -> Tensor:
+            return sums
+
+        with replaced(layer, summed):
             for j in np.flatnonzero(wanted.any(1)):
                 row = maps[0] if len(maps) == 2 else torch.add(maps[0], maps[2], alpha=float(b[j]))
                 for i in np.flatnonzero(wanted[j]):
@@ -151,9 +156,9 @@ def replaced(layer: nn.Module, forward: Callable[[Tensor], Tensor]) -> Iterator[
 @torch.no_grad()
 def _loss_splits(scene: Scene) -> bool:
     """Whether the loss is the weighted mean of the blocks' losses, at random outputs: class weights break it."""
-    x, y = scene.tensors
+    x, y = scene.pair
     shape = scene.twin(x[:1]).shape[1:]
     outputs = torch.randn(len(x), *shape, generator=torch.Generator().manual_seed(0)).to(x)
     pairs = zip(outputs.split(scene.cache_block), y.split(scene.cache_block), strict=True)
-    parts = sum(len(ys) * scene.judge(fs, ys)[0] for fs, ys in pairs) / len(x)
+    parts = torch.stack([len(ys) * scene.judge(fs, ys)[0] for fs, ys in pairs]).sum() / len(x)
     return bool(torch.isclose(scene.judge(outputs, y)[0], parts, rtol=1e-5, atol=0.0))

@@ -19,7 +19,7 @@ from sofim_lab.landscape.tree import trainable
 from sofim_lab.landscape.working_copy import preserved_random_state
 from sofim_lab.training.progress import show_progress
 
-Evaluate = Callable[[Scene, np.ndarray, np.ndarray, np.ndarray, Callable[[int], None]], np.ndarray]
+Evaluate = Callable[[Scene, np.ndarray, np.ndarray, np.ndarray, Callable[[float], None]], np.ndarray]
 
 
 class Grid:
@@ -72,7 +72,7 @@ class Grid:
     def _fill(self, wanted: np.ndarray) -> None:
         """Evaluate the wanted points and remember them."""
         start = time.perf_counter()
-        loader = self.scene.data if self.scene.tensors is None else None
+        loader: Any = self.scene.data if self.scene.tensors is None else None
         batches = 1 if loader is None else len(loader) if hasattr(loader, "__len__") else None
         total = None if batches is None else batches * int(wanted.sum())
         generators = {getattr(source, "generator", None) for source in (loader, getattr(loader, "sampler", None))}

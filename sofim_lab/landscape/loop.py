@@ -8,7 +8,8 @@ from torch import Tensor
 
 from sofim_lab.landscape.scene import Scene
 
-Tick = Callable[[int], None]
+Tick = Callable[[float], None]  # so many points more are done
+Move = Callable[[float, float], None]  # to w + a D_1 + b D_2
 NAME = "loop"
 
 
@@ -35,7 +36,7 @@ def evaluate(scene: Scene, a: np.ndarray, b: np.ndarray, wanted: np.ndarray, tic
     return result
 
 
-def _visit(scene: Scene, move: Callable, points: list, totals: Tensor, tick: Tick) -> None:
+def _visit(scene: Scene, move: Move, points: list[tuple[int, float, float]], totals: Tensor, tick: Tick) -> None:
     """Add up the weighted means of all batches at these points."""
     sizes = 0
     for x, y in scene.batches():
@@ -48,7 +49,7 @@ def _visit(scene: Scene, move: Callable, points: list, totals: Tensor, tick: Tic
         totals[k] /= sizes
 
 
-def mover(scene: Scene, names: Iterable[str] | None = None) -> Callable[[float, float], None]:
+def mover(scene: Scene, names: Iterable[str] | None = None) -> Move:
     """A function that sets the copy's weights to w + a D_1 + b D_2 in place; the sum w + b D_2 is kept along a row."""
     chosen = list(scene.origin) if names is None else list(names)
     targets = [target for name, target in zip(scene.origin, scene.weights, strict=True) if name in set(chosen)]
@@ -61,7 +62,7 @@ def mover(scene: Scene, names: Iterable[str] | None = None) -> Callable[[float, 
     def move(a: float, b: float) -> None:
         if b not in row:
             row.clear()
-            row[b] = start if len(moves) == 1 else torch._foreach_add(start, moves[1], alpha=b)
+            row[b] = start if len(moves) == 1 else list(torch._foreach_add(start, moves[1], alpha=b))
         torch._foreach_copy_(targets, row[b])
         torch._foreach_add_(targets, moves[0], alpha=a)
 

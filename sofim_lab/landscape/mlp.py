@@ -27,7 +27,8 @@ from sofim_lab.landscape.scene import Scene
 WIDEST = 512  # above, a product alone fills the cores
 CACHE_BYTES = 2**21  # the activations of a block: measured best at 1 to 4 MiB
 _ELEMENTWISE = (nn.ReLU, nn.GELU, nn.SiLU, nn.ELU, nn.LeakyReLU, nn.Softplus)
-_LOGISTIC = {nn.Tanh: (2.0, 1.0, -2.0), nn.Sigmoid: (-1.0, 0.0, 1.0)}  # κ, α, β: act(u) = α + β / (1 + e^{κu})
+# κ, α, β: act(u) = α + β / (1 + e^{κu})
+_LOGISTIC: dict[type, tuple[float, float, float]] = {nn.Tanh: (2.0, 1.0, -2.0), nn.Sigmoid: (-1.0, 0.0, 1.0)}
 _PASSING = (nn.Identity, nn.Dropout)
 
 
@@ -49,7 +50,7 @@ def applies(scene: Scene) -> bool:
     """Whether model, loss and data are of the kind that this file computes."""
     if scene.tensors is None or not scene.tensors[0].is_floating_point():
         return False
-    y = scene.tensors[1]
+    y = scene.pair[1]
     if scene.accuracy and y.is_floating_point():
         return False  # the plain loop tells what is wrong
     return bool(read(scene)) and batched_loss(scene.loss_fn, y) is not None
@@ -57,14 +58,14 @@ def applies(scene: Scene) -> bool:
 
 def read(scene: Scene) -> list[Layer]:
     """The layers of a network of Linear layers and elementwise activations; empty for another network."""
-    modules = _chain(scene.twin)
+    modules = _chain(scene.twin) or []
     names = {id(p): name for name, p in scene.twin.named_parameters()}
     layers: list[Layer] = []
-    for place, module in enumerate(modules or ()):
+    for place, module in enumerate(modules):
         kind = type(module)
         if module._forward_hooks or module._forward_pre_hooks:
             return []
-        if kind is nn.Linear and len(module.weight) <= WIDEST:
+        if isinstance(module, nn.Linear) and kind is nn.Linear and len(module.weight) <= WIDEST:
             weights = _moved(scene, names, module.weight)
             layers.append(Layer(weights, () if module.bias is None else _moved(scene, names, module.bias), None))
         elif kind in (*_LOGISTIC, *_ELEMENTWISE) and layers and layers[-1].activation is None:
@@ -79,8 +80,9 @@ def read(scene: Scene) -> list[Layer]:
 
 def evaluate(scene: Scene, a: np.ndarray, b: np.ndarray, wanted: np.ndarray, tick: Tick) -> np.ndarray:
     """Loss and accuracy at the wanted points (a_i, b_j), shape (2, ny, nx), float64."""
-    (x, y), (first, *rest) = scene.tensors, read(scene)
+    (x, y), (first, *rest) = scene.pair, read(scene)
     losses = batched_loss(scene.loss_fn, y)
+    assert losses is not None, "see applies"
     totals = torch.zeros(2, *wanted.shape, dtype=torch.float64, device=scene.device)
     samples, columns = _sizes(scene, [first, *rest], len(a))
     rows = [(j, float(b[j])) for j in np.flatnonzero(wanted.any(1))]
@@ -156,7 +158,7 @@ def _at(parts: tuple[Tensor, ...], a: Tensor, b: float) -> Tensor:
     return torch.addcmul(row, a, parts[1])
 
 
-def _moved(scene: Scene, names: dict[int, str], p: nn.Parameter) -> tuple[Tensor, ...]:
+def _moved(scene: Scene, names: dict[int, str], p: Tensor) -> tuple[Tensor, ...]:
     """The parameter at the origin and its directions; a frozen one does not move."""
     name = names[id(p)]
     if name in scene.origin:
@@ -170,8 +172,13 @@ def _chain(model: nn.Module) -> list[nn.Module] | None:
         return [model] if type(model) is nn.Linear else None
     if model._forward_hooks or model._forward_pre_hooks:
         return None
-    parts = [_chain(m) if type(m) is nn.Sequential else [m] for m in model]
-    return None if None in parts else [m for part in parts for m in part]
+    modules: list[nn.Module] = []
+    for m in model:
+        inner = _chain(m) if type(m) is nn.Sequential else [m]
+        if inner is None:
+            return None
+        modules += inner
+    return modules
 
 
 def _sizes(scene: Scene, layers: list[Layer], nx: int) -> tuple[int, int]:
@@ -179,9 +186,9 @@ def _sizes(scene: Scene, layers: list[Layer], nx: int) -> tuple[int, int]:
     on_cpu = scene.device.type == "cpu"
     budget = min(CACHE_BYTES, scene.memory_bytes) if on_cpu else scene.memory_bytes // 4
     widest = max(layer.weights[0].shape[0] for layer in layers) * scene.weights[0].element_size()
-    samples = max(1, min(budget // (nx * widest), len(scene.tensors[0])))
+    samples = max(1, min(budget // (nx * widest), len(scene.pair[0])))
     if on_cpu:
-        samples = max(samples, min(64, budget // widest, len(scene.tensors[0])), 1)
+        samples = max(samples, min(64, budget // widest, len(scene.pair[0])), 1)
     return samples, max(1, min(nx, budget // (samples * widest)))
 
 

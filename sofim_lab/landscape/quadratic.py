@@ -36,12 +36,13 @@ def quadratic_model(plane: Slice, H: Symmetric, directions: Directions, gradient
         >>> quadratic_model(bowl, 2 * torch.eye(2), units, torch.zeros(2)).loss[2]
         array([2., 1., 2.])
     """
-    column, row = len(plane.a) // 2, len(plane.b) // 2
-    if plane.a[column] != 0 or plane.b[row] != 0:
+    first, second = plane.axes
+    column, row = len(first) // 2, len(second) // 2
+    if first[column] != 0 or second[row] != 0:
         raise ValueError("the slice must have (0, 0) in the middle of its grid: give an extent e and odd points")
     D = torch.stack([flatten(tree) for tree in directions], dim=1)
     slope, bend = (D.mT @ gradient).double().cpu().numpy(), (D.mT @ (H @ D)).double().cpu().numpy()
-    a, b = np.meshgrid(plane.a, plane.b)
+    a, b = np.meshgrid(first, second)
     bent = bend[0, 0] * a**2 + (bend[0, 1] + bend[1, 0]) * a * b + bend[1, 1] * b**2
     return replace(plane, loss=plane.loss[row, column] + slope[0] * a + slope[1] * b + bent / 2)
 

@@ -1,10 +1,13 @@
 """Recording where an optimizer walks, in bounded memory."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
 from sofim_lab.landscape.path import Path
 from sofim_lab.landscape.tree import Tree, flatten, parameters, trainable
+from sofim_lab.training.train import Callback
 
 _DTYPES = (torch.bfloat16, torch.float16, torch.float32, torch.float64)
 
@@ -120,10 +123,10 @@ class RacePaths:
     """
 
     def __init__(self, *, every: int = 1, dtype: torch.dtype = torch.float32, max_points: int = 200) -> None:
-        self._settings = {"every": every, "dtype": dtype, "max_points": max_points}
+        self._settings: dict[str, Any] = {"every": every, "dtype": dtype, "max_points": max_points}
         self._recorders: dict[tuple[str, int], PathRecorder] = {}
 
-    def __call__(self, name: str, seed: int, model: nn.Module) -> object:
+    def __call__(self, name: str, seed: int, model: nn.Module) -> Callback:
         """Start to record a run; `race` calls it."""
         recorder = self._recorders[name, seed] = PathRecorder(model, name=name, **self._settings)
         return recorder.record

@@ -51,6 +51,11 @@ class Slice:
     constants: Tree = field(default_factory=dict, repr=False)
 
     @property
+    def axes(self) -> tuple[np.ndarray, ...]:
+        """The coordinates along each direction: (a,) or (a, b)."""
+        return (self.a,) if self.b is None else (self.a, self.b)
+
+    @property
     def n_nonfinite(self) -> int:
         """Points at which the loss was infinite or not a number: gaps in a picture."""
         return int(np.isnan(self.loss).sum())
@@ -118,7 +123,9 @@ class Slice:
             if not {"meta", "a", "loss"} <= set(file.files):
                 raise ValueError(f"{path} holds no slice: it was not written by Slice.save")
             meta = json.loads(str(file["meta"]))
-            fields = {name: file[name] if name in file.files else None for name in ("a", "b", "loss", "accuracy")}
+            fields: dict[str, Any] = {
+                name: file[name] if name in file.files else None for name in ("a", "b", "loss", "accuracy")
+            }
             trees: dict[str, Tree] = {}
             for place, dtype in meta["dtypes"].items():
                 _, key, name = place.split("/", 2)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor, nn
@@ -46,6 +46,12 @@ class Scene:
     def tensors(self) -> tuple[Tensor, Tensor] | None:
         """The data where they are a pair of tensors, None where they are a loader."""
         return self.data if _is_pair(self.data) else None
+
+    @property
+    def pair(self) -> tuple[Tensor, Tensor]:
+        """The data of a method that takes tensors only."""
+        assert self.tensors is not None, "a loader is for the plain loop"
+        return self.tensors
 
     @property
     def norm_layers(self) -> list[_BatchNorm]:
@@ -122,7 +128,7 @@ def build_scene(
             raise ValueError(f"the direction {label!r} has the length {length}: it must be finite and not zero")
     twin = working_copy(model).eval()
     if convolves_on_cpu(twin, first.device):
-        twin.to(memory_format=torch.channels_last)  # measured: 1.6 times as fast
+        twin.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch has no hint; 1.6 times as fast
     own = dict(twin.named_parameters())
     weights = tuple(own[name].data for name in here)
     point, *moves = (
@@ -139,7 +145,7 @@ def convolves_on_cpu(model: nn.Module, device: torch.device) -> bool:
     return device.type == "cpu" and any(isinstance(m, nn.Conv2d) for m in model.modules())
 
 
-def _is_pair(data: Any) -> bool:
+def _is_pair(data: Any) -> TypeGuard[tuple[Tensor, Tensor]]:
     """Whether the data are a pair of tensors."""
     return isinstance(data, tuple | list) and len(data) == 2 and all(isinstance(part, Tensor) for part in data)
 
@@ -178,7 +184,7 @@ def _measured(scene: Scene) -> Scene:
     """The scene with the samples at once, so that what all layers put out for them stays within the budget."""
     if scene.tensors is None or any(isinstance(m, _BatchNorm) and m.running_mean is None for m in scene.twin.modules()):
         return scene  # the loader has chosen the size; layers without running statistics mix the samples
-    x, _ = scene.tensors
+    x, _ = scene.pair
     overwrite_activations(scene.twin, x[:1])
     sizes: list[int] = []
     hooks = [m.register_forward_hook(lambda _m, _x, out: sizes.append(_bytes(out))) for m in scene.twin.modules()]

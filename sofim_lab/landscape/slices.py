@@ -1,6 +1,6 @@
 """Slices through the loss: along one direction, over a plane, and over a plane from coarse to fine."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from torch import nn
@@ -232,7 +232,7 @@ def _grids(
     directions: Directions,
     count: int,
     extent: Extent,
-    sizes: list[tuple[int, ...]],
+    sizes: Sequence[tuple[int, ...]],
     method: str,
     progress: bool | None,
     checks: dict[str, Any],
@@ -262,6 +262,6 @@ def _pair(points: int | tuple[int, int]) -> tuple[int, int]:
     return pair
 
 
-def _within(level: tuple[int, int], size: tuple[int, int]) -> bool:
+def _within(level: tuple[int, ...], size: tuple[int, ...]) -> bool:
     """Whether a grid of these numbers of points is a regular part of a finer one."""
     return all((n - 1) % (m - 1) == 0 for m, n in zip(level, size, strict=True))

@@ -23,7 +23,7 @@ def applies(scene: Scene) -> bool:
     """Whether vmap can evaluate this copy: it is tried with two points."""
     if scene.tensors is None or scene.recomputes or any(isinstance(m, _RECURRENT) for m in scene.twin.modules()):
         return False
-    x, y = scene.tensors
+    x, y = scene.pair
     try:
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("error")  # it warns of operations that it does one point after the other
@@ -35,13 +35,13 @@ def applies(scene: Scene) -> bool:
 
 def pays(scene: Scene) -> bool:
     """Whether starting the operations is what a point costs: measured on CPUs, taken as given on accelerators."""
-    few = len(scene.tensors[0]) <= FEW_SAMPLES and not convolves_on_cpu(scene.twin, scene.device)
+    few = len(scene.pair[0]) <= FEW_SAMPLES and not convolves_on_cpu(scene.twin, scene.device)
     return scene.device.type != "cpu" or few
 
 
 def evaluate(scene: Scene, a: np.ndarray, b: np.ndarray, wanted: np.ndarray, tick: Tick) -> np.ndarray:
     """Loss and accuracy at the wanted points (a_i, b_j), shape (2, ny, nx), float64."""
-    x, y = scene.tensors
+    x, y = scene.pair
     size = sum(w.numel() * w.element_size() for w in scene.weights)
     at_once = max(1, min(AT_ONCE, scene.memory_bytes // (size + max(1, scene.sample_bytes) * len(x))))
     result = np.full((2, *wanted.shape), np.nan)

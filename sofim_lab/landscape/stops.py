@@ -13,6 +13,8 @@ from sofim_lab.landscape.tree import Tree, norm, parameters, to
 from sofim_lab.landscape.working_copy import working_copy
 from sofim_lab.problems import Dataset, Split
 from sofim_lab.training.race import Watch
+from sofim_lab.training.result import StepRecord
+from sofim_lab.training.train import Callback
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +66,7 @@ class StopWatch:
         self._runs: dict[tuple[str, int], tuple[list[int], nn.Module]] = {}
         self._first: dict[tuple[str, int], Stop] = {}
 
-    def __call__(self, name: str, seed: int, model: nn.Module) -> object:
+    def __call__(self, name: str, seed: int, model: nn.Module) -> Callback:
         """Start to watch a run; `race` calls it."""
         count = [0]
         self._runs[name, seed] = count, model
@@ -72,8 +74,9 @@ class StopWatch:
 
         def look(_: object) -> None:
             count[0] += 1
-            wanted = self.level is not None and (name, seed) not in self._first and count[0] % self.every == 0
-            if wanted and _loss(model, self._loss_fn, self._train) <= self.level:
+            if self.level is None or (name, seed) in self._first or count[0] % self.every:
+                return
+            if _loss(model, self._loss_fn, self._train) <= self.level:
                 self._first[name, seed] = Stop(name, seed, count[0], to(parameters(model), "cpu"))
 
         return look
@@ -104,10 +107,10 @@ def watch_all(*watches: Watch) -> Watch:
         ['a step']
     """
 
-    def watch(name: str, seed: int, model: nn.Module) -> object:
+    def watch(name: str, seed: int, model: nn.Module) -> Callback:
         callbacks = [callback for one in watches if (callback := one(name, seed, model)) is not None]
 
-        def step(record: object) -> None:
+        def step(record: StepRecord) -> None:
             for callback in callbacks:
                 callback(record)
 

@@ -1,6 +1,7 @@
 """Parameter-shaped trees: what a point or a direction in the space of a model's parameters is kept as."""
 
 import math
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
@@ -118,7 +119,7 @@ def flatten(tree: Tree) -> Tensor:
     return torch.cat([tensor.reshape(-1) for tensor in tree.values()])
 
 
-def unflatten(vector: Tensor, like: Tree) -> Tree:
+def unflatten(vector: Tensor, like: Mapping[str, Tensor]) -> Tree:
     """The inverse of `flatten`: a vector cut into tensors.
 
     Args:
@@ -154,7 +155,9 @@ def to(tree: Tree, device: torch.device | str | None = None, dtype: torch.dtype 
     return {name: tensor.to(device=device, dtype=dtype) for name, tensor in tree.items()}
 
 
-def check_alike(what: str, tree: Tree, like: Tree, owner: str = "the other tree") -> None:
+def check_alike(
+    what: str, tree: Mapping[str, Tensor], like: Mapping[str, Tensor], owner: str = "the other tree"
+) -> None:
     """Raise unless two trees have the same names and shapes.
 
     Args:

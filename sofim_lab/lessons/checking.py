@@ -74,9 +74,9 @@ def judge(exercise: Exercise, fn: Callable[..., Any], seed: int = 0) -> Verdict:
     cases = [exercise.cases(random, number) for number in range(_CASES)]
     answers = []
     for number, case in enumerate(cases):
-        verdict, answer = _call(exercise, fn, case, number)
-        if verdict is not None:
-            return verdict
+        answer = _call(exercise, fn, case, number)
+        if isinstance(answer, Verdict):
+            return answer
         answers.append(answer)
     targets = [exercise.reference(*copies(case)) for case in cases]
     errors = [relative_error(answer, target) for answer, target in zip(answers, targets, strict=True)]
@@ -93,15 +93,13 @@ def judge(exercise: Exercise, fn: Callable[..., Any], seed: int = 0) -> Verdict:
     return Verdict(False, message + diagnosis(exercise, cases, answers, targets), table)
 
 
-def _call(
-    exercise: Exercise, fn: Callable[..., Any], case: Case, number: int
-) -> tuple[Verdict | None, torch.Tensor | None]:
+def _call(exercise: Exercise, fn: Callable[..., Any], case: Case, number: int) -> Verdict | torch.Tensor:
     """One call of the learner's function: its answer as a float64 vector, or the verdict that ends the check."""
     if not callable(fn):
         words = f"check() was given a {type(fn).__name__}: pass the function itself, without calling it."
-        return Verdict(False, words), None
+        return Verdict(False, words)
     given = copies(case)
-    watch = _Watch()
+    watch = _Watch()  # type: ignore[no-untyped-call]  # torch's constructor has no hints
     try:
         with watch:
             answer = fn(*given)
@@ -110,42 +108,40 @@ def _call(
         ours = (str(Path(__file__).parents[1]), str(Path(torch.__file__).parent))
         frames = [f for f in traceback.extract_tb(error.__traceback__)[1:] if not f.filename.startswith(ours)]
         line = f" (line {frames[-1].lineno}: {frames[-1].line})" if frames and frames[-1].line else ""
-        return Verdict(False, f"Your function raises {type(error).__name__}: {error}{line}"), None
+        return Verdict(False, f"Your function raises {type(error).__name__}: {error}{line}")
     if answer is None:
         if number == 0:
-            return Verdict(None, "Nothing is returned yet: write the function, then run this cell again."), None
-        return Verdict(False, f"Your function returns None on case {number + 1}: does each branch return?"), None
+            return Verdict(None, "Nothing is returned yet: write the function, then run this cell again.")
+        return Verdict(False, f"Your function returns None on case {number + 1}: does each branch return?")
     for before, after in zip(case, given, strict=True):
-        if isinstance(before, torch.Tensor) and not torch.equal(before, after):
-            return Verdict(False, "Your function changes its arguments in place: work on new tensors instead."), None
+        if isinstance(before, torch.Tensor) and isinstance(after, torch.Tensor) and not torch.equal(before, after):
+            return Verdict(False, "Your function changes its arguments in place: work on new tensors instead.")
     target = exercise.reference(*copies(case))
     try:
         answer = _tensor(answer).detach().cpu()
     except (TypeError, ValueError, RuntimeError):
-        return Verdict(False, f"Your function returns a {type(answer).__name__}; a tensor is asked for."), None
+        return Verdict(False, f"Your function returns a {type(answer).__name__}; a tensor is asked for.")
     if answer.is_complex():
         words = "for symmetric matrices torch.linalg.eigh and eigvalsh stay real."
-        return Verdict(False, f"Your function returns complex numbers; real ones are asked for: {words}"), None
+        return Verdict(False, f"Your function returns complex numbers; real ones are asked for: {words}")
     answer = answer.double()
     if answer.shape != target.shape:
-        return Verdict(
-            False, f"The answer has shape {tuple(answer.shape)}, it should have {tuple(target.shape)}."
-        ), None
+        return Verdict(False, f"The answer has shape {tuple(answer.shape)}, it should have {tuple(target.shape)}.")
     size = max((item.numel() for item in case if isinstance(item, torch.Tensor)), default=1)
     if exercise.widest is not None and watch.numel > max(exercise.widest * size, 1) and size > exercise.widest:
         return Verdict(
             False,
             f"For vectors of length {size} your function makes a tensor of {watch.numel} numbers. The point is to "
             f"do without the d×d matrix: only vectors of length d are needed.",
-        ), None
+        )
     bits = max((item.dtype.itemsize * 8 for item in case if isinstance(item, torch.Tensor)), default=64)
     if exercise.same_precision and watch.bits > bits:
         return Verdict(
             False,
             f"Your function goes from {bits} to {watch.bits} bits. That only moves the problem to smaller numbers: "
             f"find a form that needs no more digits than it is given.",
-        ), None
-    return None, answer
+        )
+    return answer
 
 
 def _tensor(answer: Any) -> torch.Tensor:

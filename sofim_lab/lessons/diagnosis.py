@@ -83,6 +83,10 @@ def _quantities(exercise: Exercise, cases: Sequence[Case]) -> Iterator[tuple[str
         items = [case[place] for case in cases]
         if isinstance(items[0], torch.Tensor):
             for dim in range(items[0].dim()):
-                yield f"{name}.shape[{dim}]", True, [float(item.shape[dim]) for item in items]
+                yield (
+                    f"{name}.shape[{dim}]",
+                    True,
+                    [float(item.shape[dim]) for item in items if isinstance(item, torch.Tensor)],
+                )
         else:
             yield name, False, [float(item) for item in items]

@@ -76,7 +76,7 @@ def own_cells(notebook: dict[str, Any]) -> list[Cell]:
 
 def without_outputs(notebook: dict[str, Any]) -> dict[str, Any]:
     """The notebook as if nothing had been executed."""
-    empty = {"outputs": [], "execution_count": None}
+    empty: dict[str, Any] = {"outputs": [], "execution_count": None}
     cells = [cell | empty if cell["cell_type"] == "code" else cell for cell in notebook["cells"]]
     return {**notebook, "cells": cells}
 

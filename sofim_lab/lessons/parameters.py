@@ -48,7 +48,7 @@ def declared_parameters(path: Path) -> dict[str, Any]:
         raise ParameterError(f"{where}, line {error.lineno}: {error.msg}") from None
     for statement in statements:
         targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
-        value = getattr(statement, "value", None)
+        value: Any = getattr(statement, "value", None)
         try:
             if len(targets) != 1 or not isinstance(targets[0], ast.Name) or isinstance(statement, ast.AugAssign):
                 raise ValueError

@@ -10,7 +10,7 @@ from torch import Tensor
 
 def check_parameters(groups: Sequence[dict[str, Any]], owner: str) -> list[Tensor]:
     """All parameters of the groups in order; raise unless they are trainable, real, dense and on one device."""
-    params = []
+    params: list[Tensor] = []
     for i, group in enumerate(groups):
         for j, p in enumerate(group["params"]):
             name = group["param_names"][j] if "param_names" in group else f"parameter {j} of group {i}"
@@ -49,7 +49,7 @@ def check_count(name: str, value: object, *, default: int) -> None:
         raise ValueError(f"{name} must be a whole number >= 1, got {value!r}: choose for example {name}={default}")
 
 
-def is_finite(value: object) -> bool:
+def is_finite(value: Any) -> bool:
     """Whether the value is one finite number (a one-element tensor counts)."""
     try:
         return math.isfinite(value.detach() if isinstance(value, Tensor) else value)

@@ -120,7 +120,7 @@ class Entry:
 
     def builds(self, kind: type) -> bool:
         """Whether this is the entry of a class, or of one that it inherits from; imports nothing."""
-        target = self.target
+        target: Any = self.target
         if isinstance(target, str):
             module, _, name = target.partition(":")
             target = getattr(sys.modules.get(module), name, None)

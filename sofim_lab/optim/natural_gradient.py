@@ -122,7 +122,7 @@ class NaturalGradient(SecondOrder):
         super().__init__(params, defaults)
 
     @torch.no_grad()
-    def step(self, closure: Closure | None = None) -> Tensor:
+    def step(self, closure: Closure | None = None) -> Tensor:  # type: ignore[override]  # torch says float
         """Take one step along −(F + λI)⁻¹g and record it; returns the loss before it."""
         params, o = self._checked()
         lr, damping = float(o["lr"]), float(o["damping"])
@@ -130,7 +130,7 @@ class NaturalGradient(SecondOrder):
         here = Objective(closure, params, owner=self.owner)
         fisher = OutputFisher(here, self.likelihood, owner=self.owner)
         direction = self._solver(here.gradient, fisher.matrix, fisher.matvec, o, modified=_damped, added=True)(damping)
-        trials = Trials(closure, here, self.owner)
+        trials = Trials(here, self.owner)
 
         if not here.gradient.any():
             done = trials.stay(direction, damping)

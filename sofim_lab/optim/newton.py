@@ -144,7 +144,7 @@ class Newton(SecondOrder):
         super().__init__(params, defaults)
 
     @torch.no_grad()
-    def step(self, closure: Closure | None = None) -> Tensor:
+    def step(self, closure: Closure | None = None) -> Tensor:  # type: ignore[override]  # torch says float
         """Take one step along −A⁻¹g and record it; returns the loss before it."""
         params, o = self._checked()
         lr, damping, tries = float(o["lr"]), float(o["damping"]), o["max_backtracks"]
@@ -152,7 +152,7 @@ class Newton(SecondOrder):
 
         here = Objective(closure, params, owner=self.owner)
         solve = self._solver(here.gradient, here.hessian, here.hvp, o, modified=rule.modified, added=rule.added)
-        trials = Trials(closure, here, self.owner)
+        trials = Trials(here, self.owner)
 
         if not here.gradient.any():
             done = trials.stay(solve(damping), damping)

@@ -92,7 +92,7 @@ class NystromSGD(Optimizer):
         super().__init__(params, defaults)
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor:
+    def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor:  # type: ignore[override]  # torch says float
         """Take one step w ← w − η (ZZᵀ + ρI)⁻¹ g, from a fresh sketch where one is due.
 
         Args:

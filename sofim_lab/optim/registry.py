@@ -1,7 +1,7 @@
 """All optimizers by name: what a race, a sweep and a figure need to know of each, in one place."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +15,11 @@ __all__ = ["Entry", "LogUniform", "closure_kind", "get", "make", "names", "regis
 _OURS = "sofim_lab.optim"
 _BETAS = (0.8, 0.9, 0.95, 0.99)
 # Ranges for losses of order one on inputs of order one. SOFIM's natural rate is ρ: η and ρ have the same range.
-_SOFIM_GRID = {"lr": LogUniform(0.01, 10.0), "rho": LogUniform(0.01, 10.0), "beta": _BETAS}
+_SOFIM_GRID: Mapping[str, LogUniform | tuple[Any, ...]] = {
+    "lr": LogUniform(0.01, 10.0),
+    "rho": LogUniform(0.01, 10.0),
+    "beta": _BETAS,
+}
 _DAMPING_GRID = {"damping": LogUniform(1e-4, 1.0)}
 
 _entries: dict[str, Entry] = {}

@@ -203,7 +203,8 @@ class SOFIM(Optimizer):
     def _average(self, blocks: list[Block]) -> tuple[bool, Scalar, Scalar]:
         """Average v into m; returns whether v = m, then ‖m‖² and mᵀv in the metric of diag(1/ρ)."""
         collapsed = self._shared["direction"] == "momentum" or all(b.weight == 1 for b in blocks)
-        s = t = 0.0
+        s: Scalar = 0.0
+        t: Scalar = 0.0
         for b in blocks:
             mm, mv = b.average(with_product=not collapsed)
             s, t = plus(s, mm / b.rho), plus(t, mv / b.rho)

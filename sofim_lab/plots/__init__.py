@@ -1,5 +1,6 @@
 """Static figures from results: every function draws into given axes and returns them."""
 
+from sofim_lab.optim.palette import PALETTE
 from sofim_lab.plots.animation import animate_descent
 from sofim_lab.plots.curvature import (
     describe_cancellation,
@@ -34,7 +35,7 @@ from sofim_lab.plots.stops import (
     plot_flatness,
     plot_stability,
 )
-from sofim_lab.plots.style import LINES, MARKERS, PALETTE, Look, log_x, log_y, look, new_axes, set_title
+from sofim_lab.plots.style import LINES, MARKERS, Look, log_x, log_y, look, new_axes, set_title
 from sofim_lab.plots.surface import plot_surface
 from sofim_lab.plots.training import describe_race, describe_step_lengths, plot_race, plot_step_lengths
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.lines import Line2D
 from PIL import Image
 
 from sofim_lab.landscape.path import ProjectedPath
@@ -12,9 +13,9 @@ from sofim_lab.landscape.result import Slice
 from sofim_lab.plots.film import Film
 from sofim_lab.plots.landscape import describe_contour, free_corner, plot_contour
 from sofim_lab.plots.paths import Paths, draw_start, draw_track, legend_line, named, track
-from sofim_lab.plots.style import looks_of, set_title
+from sofim_lab.plots.style import Style, figure_of, looks_of, set_title
 
-_HEAD = {
+_HEAD: Style = {
     "markersize": 9.5,
     "markeredgecolor": "black",
     "markeredgewidth": 1.2,
@@ -66,7 +67,7 @@ def animate_descent(
     handles = [legend_line(name, own, path.share) for (name, path), own in zip(pairs, looks, strict=True)]
     known = ax.get_legend()
     ax.legend(
-        handles=[*handles, *(known.legend_handles if known else [])],
+        handles=[*handles, *(handle for handle in (known.legend_handles if known else []) if handle)],
         loc=free_corner(ax, tracks),
         fontsize=8.5,
         handlelength=2.8,
@@ -91,9 +92,15 @@ def _clock(path: ProjectedPath, count: int) -> np.ndarray:
     return np.arange(count, dtype=float) if steps is None else np.asarray(steps, dtype=float)[:count]
 
 
-def _pictures(ax: Axes, tracks: list, clocks: list, moving: list, times: np.ndarray) -> Iterator[Image.Image]:
+def _pictures(
+    ax: Axes,
+    tracks: list[np.ndarray],
+    clocks: list[np.ndarray],
+    moving: list[tuple[Line2D, Line2D, Line2D]],
+    times: np.ndarray,
+) -> Iterator[Image.Image]:
     """One picture for each time: the standing part is drawn once and kept, the paths are drawn onto it."""
-    figure, before = ax.figure, ax.figure.canvas
+    figure, before = figure_of(ax), ax.figure.canvas
     canvas = FigureCanvasAgg(figure)
     edges = np.array([ax.get_xlim(), ax.get_ylim()]).T[..., None]
     artists = [artist for group in moving for artist in group]

@@ -8,7 +8,14 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.patches import Patch, Rectangle
 
-HATCH = {"facecolor": "0.94", "edgecolor": "0.65", "hatch": "////", "linewidth": 0}  # where a value is not finite
+from sofim_lab.plots.style import Style
+
+HATCH: Style = {
+    "facecolor": "0.94",
+    "edgecolor": "0.65",
+    "hatch": "////",
+    "linewidth": 0,
+}  # where a value is not finite
 
 
 def room(labels: Sequence[str]) -> float:
@@ -31,9 +38,9 @@ def color_bar(
     pixel = 1 / ax.bbox.width
     left, right = 1 + 12 * pixel, 1 + 31 * pixel
     boxes = [[(left, low), (right, low), (right, high), (left, high)] for low, high in pairwise(edges)]
-    beside = {"transform": ax.transAxes, "clip_on": False}
+    beside: Style = {"transform": ax.transAxes, "clip_on": False}
     ax.add_collection(PolyCollection(boxes, facecolors=colors, edgecolors="face", **beside), autolim=False)
-    small = {"transform": ax.transAxes, "fontsize": ax.xaxis.label.get_size(), "va": "center"}
+    small: Style = {"transform": ax.transAxes, "fontsize": ax.xaxis.label.get_fontsize(), "va": "center"}
     for place, text in zip(*ticks, strict=True):
         ax.text(right + 6 * pixel, place, text, **small)
     ax.text(1 + (room(ticks[1]) - 14) * pixel, 0.5, label, rotation=90, ha="center", **small)

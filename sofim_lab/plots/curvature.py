@@ -7,7 +7,7 @@ import torch
 from matplotlib.axes import Axes
 
 from sofim_lab.curvature import CancellationRow, DerivationLine, SolveTime
-from sofim_lab.plots.style import log_x, log_y, look, new_axes, set_title
+from sofim_lab.plots.style import Style, log_x, log_y, look, new_axes, set_title
 
 _FLOOR = 1e-18  # where an exact zero is drawn on a logarithmic axis
 
@@ -35,7 +35,7 @@ def plot_derivation(lines: Sequence[DerivationLine], eps: float, ax: Axes | None
         ax.annotate(f"{line.residual:.0e}", (value, place), (8, -4), textcoords="offset points", fontsize=9)
     ax.axvline(eps, color="0.35", linestyle="--", linewidth=1)
     ax.axvline(1.0, color="0.35", linestyle=":", linewidth=1)
-    small = {"textcoords": "offset points", "fontsize": 8, "color": "0.25"}
+    small: Style = {"textcoords": "offset points", "fontsize": 8, "color": "0.25"}
     ax.annotate("round-off", (eps, len(lines) - 0.45), (-3, -2), ha="right", **small)
     ax.annotate("no digit left", (1.0, len(lines) - 0.45), (3, -2), **small)
     log_x(ax)
@@ -101,7 +101,7 @@ def plot_spectrum(eigenvalues: torch.Tensor, ax: Axes | None = None) -> Axes:
     values = eigenvalues.detach().double().cpu().tolist()
     ax.plot(range(1, len(values) + 1), values, "o", color=look(0).color, markersize=4)
     ax.plot([len(values)], values[-1:], look(1).marker, color=look(1).color, markersize=8)
-    beside = {"textcoords": "offset points"}
+    beside: Style = {"textcoords": "offset points"}
     ax.annotate(f"ρ + ‖m‖² = {values[-1]:.3g}", (len(values), values[-1]), (-9, -3), ha="right", **beside)
     ax.annotate(f"ρ = {values[0]:.3g}, {len(values) - 1} times", (1, values[0]), (0, 8), **beside)
     ax.set(xlabel="number of the eigenvalue", ylabel="eigenvalue of F")
@@ -147,8 +147,8 @@ def plot_cost(times: Sequence[SolveTime], ax: Axes | None = None) -> Axes:
         The axes, both scales logarithmic.
     """
     ax = ax or new_axes()[0]
-    dense = [time for time in times if time.seconds_dense is not None]
-    ax.plot([t.d for t in dense], [t.seconds_dense for t in dense], label="dense solve, O(d³)", **look(1).line())
+    dense = [(time.d, time.seconds_dense) for time in times if time.seconds_dense is not None]
+    ax.plot(*zip(*dense, strict=True), label="dense solve, O(d³)", **look(1).line())
     ax.plot([t.d for t in times], [t.seconds_rank_one for t in times], label="Sherman–Morrison, O(d)", **look(0).line())
     ax.set(xlabel="number of parameters d", ylabel="seconds for one solve")
     log_x(ax)
@@ -159,8 +159,8 @@ def plot_cost(times: Sequence[SolveTime], ax: Axes | None = None) -> Axes:
 
 def describe_cost(times: Sequence[SolveTime]) -> str:
     """In words: how much faster the O(d) formula is where the dense solve stops, and how far it goes on."""
-    last = [time for time in times if time.seconds_dense is not None][-1]
-    ratio = last.seconds_dense / last.seconds_rank_one
+    last, dense = [(time, time.seconds_dense) for time in times if time.seconds_dense is not None][-1]
+    ratio = dense / last.seconds_rank_one
     return (
         f"Seconds for one solve against d, both scales logarithmic. The dense solve is the steeper curve; at d = "
         f"{last.d:,}, where it stops, the O(d) formula is {ratio:,.0f} times faster. "

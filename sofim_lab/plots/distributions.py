@@ -6,7 +6,7 @@ import torch
 from matplotlib.axes import Axes
 from torch import Tensor
 
-from sofim_lab.plots.style import few_ticks, log_x, log_y, look, new_axes, set_title
+from sofim_lab.plots.style import Style, few_ticks, log_x, log_y, look, new_axes, set_title
 from sofim_lab.problems.distributions import gaussian
 
 _LEVELS = (0.02, 0.1, 0.3, 0.7, 1.5, 3.0)
@@ -126,7 +126,11 @@ def plot_fits(
     longest = max(len(points) for points in paths.values())
     for index, (name, points) in enumerate(paths.items()):
         own = look(index)
-        style = {"markersize": 8 - 3 * index, "markevery": max(1, len(points) // 12), "linewidth": 3.2 - 1.7 * index}
+        style: Style = {
+            "markersize": 8 - 3 * index,
+            "markevery": max(1, len(points) // 12),
+            "linewidth": 3.2 - 1.7 * index,
+        }
         ax.plot(points[:, 0], points[:, 1], label=name, **own.line(**style), alpha=0.9)
         if len(points) < longest:
             ax.plot(*points[-1:].T, "x", color="black", markersize=11, markeredgewidth=2.5)

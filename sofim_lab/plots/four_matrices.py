@@ -10,7 +10,7 @@ from torch import Tensor
 from sofim_lab.curvature.four_matrices import NAMES, FourMatrices
 from sofim_lab.plots.matrix import plot_matrix
 from sofim_lab.plots.scale import number
-from sofim_lab.plots.style import few_ticks, log_x, log_y, look, new_axes, set_title
+from sofim_lab.plots.style import Style, few_ticks, log_x, log_y, look, new_axes, set_title
 
 SYMBOLS = {"fisher": "F", "ggn": "G", "hessian": "H", "empirical": "Ê"}
 WORDS = {
@@ -85,7 +85,7 @@ def plot_spectra(spectra: Mapping[str, Tensor], ax: Axes | None = None) -> Axes:
         for sign, fill, note in ((1, own.color, ""), (-1, "white", ", below zero")):
             some = values.sign() == sign
             if bool(some.any()):
-                style = {"color": own.color, "markerfacecolor": fill, "markersize": size, "linestyle": "none"}
+                style: Style = {"color": own.color, "markerfacecolor": fill, "markersize": size, "linestyle": "none"}
                 words = f"{label}{note} ({int(some.sum())})"
                 ax.plot(ranks[some].tolist(), values[some].abs().tolist(), own.marker, **style, label=words)
     ax.set_ylim(top * 10.0**-_DECADES, 3 * top)

@@ -1,6 +1,7 @@
 """A slice of the loss over two directions: contours with the paths of optimizers, and in words."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -10,6 +11,8 @@ from sofim_lab.plots.color_bar import color_bar, hatch_gaps, room
 from sofim_lab.plots.paths import Paths, describe_paths, draw_paths, named, track
 from sofim_lab.plots.scale import PALE, Clip, Scale, number, scale_of
 from sofim_lab.plots.style import few_ticks, new_axes
+
+Corner = Literal["upper left", "lower left", "lower right", "upper right"]
 
 METRICS = ("loss", "accuracy")
 
@@ -59,11 +62,12 @@ def plot_contour(
     x, y = lowest_at(result, values, metric)
     for color, width in (("black", 3.2), ("white", 1.6)):
         ax.plot([x], [y], "+", color=color, markersize=9, markeredgewidth=width, zorder=2.5)
-    ax.set(xlim=(result.a[0], result.a[-1]), ylim=(result.b[0], result.b[-1]))
+    a, b = result.axes
+    ax.set(xlim=(a[0], a[-1]), ylim=(b[0], b[-1]))
     label_directions(ax, result)
     edges = scale.norm(scale.levels)
     bands = PALE((edges[:-1] + edges[1:]) / 2)
-    color_bar(ax, edges, bands, (scale.norm(places), texts), metric_label(result, metric))
+    color_bar(ax, edges, bands, (scale.norm(np.asarray(places)), texts), metric_label(result, metric))
     handles = draw_paths(ax, paths) + hatch_gaps(ax, values)
     if handles:
         ways = [track(name, path) for name, path in named(paths)]
@@ -101,7 +105,8 @@ def describe_contour(
     """
     values = plane(result, metric)
     scale = scale_for(values, metric, log, clip)
-    window = (result.a[0], result.a[-1], result.b[0], result.b[-1])
+    a, b = result.axes
+    window = (a[0], a[-1], b[0], b[-1])
     return " ".join(
         [
             f"{metric.capitalize()} over the plane of {result.labels[0]} and {result.labels[1]}, "
@@ -142,7 +147,7 @@ def _are(count: int) -> str:
 def _on_edge(result: Slice, values: np.ndarray, metric: str) -> bool:
     """Whether the best value may lie outside the slice."""
     best = lowest_at(result, values, metric)
-    return any(place in (axis[0], axis[-1]) for axis, place in zip((result.a, result.b), best, strict=False))
+    return any(place in (axis[0], axis[-1]) for axis, place in zip(result.axes, best, strict=True))
 
 
 def metric_of(result: Slice, metric: str) -> np.ndarray:
@@ -179,7 +184,7 @@ def lowest_at(result: Slice, values: np.ndarray, metric: str) -> tuple[float, ..
     """Coordinates of the lowest loss, or the highest accuracy, on the grid."""
     finite = np.where(np.isfinite(values), values if metric == "loss" else -values, np.inf)
     place = np.unravel_index(int(np.argmin(finite)), values.shape)
-    return tuple(float(axis[i]) for axis, i in zip((result.a, result.b), place[::-1], strict=False))
+    return tuple(float(axis[i]) for axis, i in zip(result.axes, place[::-1], strict=True))
 
 
 def label_directions(ax: Axes, result: Slice) -> None:
@@ -192,13 +197,13 @@ def along(label: str) -> str:
     return f"along {label} (× its length)"
 
 
-def free_corner(ax: Axes, ways: Sequence[np.ndarray]) -> str:
+def free_corner(ax: Axes, ways: Sequence[np.ndarray]) -> Corner:
     """The corner that holds the fewest points of the paths; matplotlib's own search takes 20 ms more."""
     points = np.concatenate([np.empty((0, 2)), *ways])
     x, y = ax.transAxes.inverted().transform(ax.transData.transform(points)).T
     seen = (x >= 0) & (x <= 1) & (y >= 0) & (y <= 1)
     x, y = x[seen], y[seen]
-    corners = {
+    corners: dict[Corner, np.ndarray] = {
         "upper left": (x < 0.5) & (y > 0.65),
         "lower left": (x < 0.5) & (y < 0.35),
         "lower right": (x > 0.5) & (y < 0.35),

@@ -7,7 +7,7 @@ from matplotlib.colors import LinearSegmentedColormap, Normalize, SymLogNorm
 
 from sofim_lab.plots.color_bar import color_bar, hatch_gaps, room
 from sofim_lab.plots.scale import number
-from sofim_lab.plots.style import few_ticks, new_axes
+from sofim_lab.plots.style import Style, few_ticks, new_axes
 
 # Vermilion and blue of the palette, darker at the ends: apart for every kind of colour vision, alike in depth.
 SIGNED = LinearSegmentedColormap.from_list(
@@ -54,7 +54,7 @@ def plot_matrix(matrix: torch.Tensor, ax: Axes | None = None, *, log: bool = Fal
     if max(m, n) <= _WRITTEN:
         for (row, column), value in np.ndenumerate(values):
             dark = np.isfinite(value) and abs(norm(value) - 0.5) > 0.3
-            style = {"ha": "center", "va": "center", "fontsize": 8, "color": "white" if dark else "black"}
+            style: Style = {"ha": "center", "va": "center", "fontsize": 8, "color": "white" if dark else "black"}
             ax.text(column + 1, row + 1, number(value, 2), **style)
     few_ticks(ax.xaxis, ax.yaxis)
     ax.set(xlabel="column", ylabel="row")

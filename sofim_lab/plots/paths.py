@@ -9,11 +9,11 @@ from matplotlib.markers import CARETDOWNBASE, CARETLEFTBASE, CARETRIGHTBASE, CAR
 
 from sofim_lab.landscape.path import ProjectedPath
 from sofim_lab.plots.scale import number as short
-from sofim_lab.plots.style import Look, label_of, looks_of
+from sofim_lab.plots.style import Look, Style, label_of, looks_of
 
 Paths = Mapping[str, ProjectedPath] | Iterable[ProjectedPath]  # by name, or with names of their own
 Window = tuple[float, float, float, float]  # left, right, bottom, top
-_EDGE = {"markeredgecolor": "black", "markeredgewidth": 1.2}
+_EDGE: Style = {"markeredgecolor": "black", "markeredgewidth": 1.2}
 _MARKS = 8  # marks along a path, so that it is known without its colour
 
 

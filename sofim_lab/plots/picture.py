@@ -12,6 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
+from sofim_lab.plots.style import figure_of
+
 _BEFORE: ContextVar[Callable[[Figure], None] | None] = ContextVar("before", default=None)
 
 
@@ -102,7 +104,7 @@ def picture(drawn: Axes | Figure, alt: str) -> Picture:
     """
     if not alt.strip():
         raise ValueError("alt='' says nothing: describe what is to be seen in a sentence or two")
-    figure = drawn.figure if isinstance(drawn, Axes) else drawn
+    figure = figure_of(drawn)
     if act := _BEFORE.get():
         act(figure)
     pixels, stream = io.BytesIO(), io.BytesIO()

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
@@ -38,7 +39,9 @@ def plot_profile(
         ValueError: No slice, one over two directions, without that metric or without a finite value.
     """
     curves, scale = _curves(slices, metric, log, clip)
-    ax, drawn, gaps = ax or new_axes()[0], [], []
+    ax = ax or new_axes()[0]
+    drawn: list[Artist] = []
+    gaps: list[Patch] = []
     for (name, (line, values)), own in zip(curves.items(), looks_of(list(curves)), strict=True):
         style = own.line(markevery=max(1, len(values) // 10)) if name else {"color": own.color}
         shown = np.where(np.isfinite(values), values, np.nan)
@@ -186,8 +189,8 @@ def _hatch_gaps(ax: Axes, places: np.ndarray, values: np.ndarray) -> list[Patch]
     """Hatch, and return for the legend, each run of values that are not finite, up to its finite neighbours."""
     missing = np.concatenate([[False], ~np.isfinite(values), [False]]).astype(int)
     begins, ends = np.nonzero(np.diff(missing) == 1)[0], np.nonzero(np.diff(missing) == -1)[0]
-    spans = []
-    for begin, end in zip(begins, ends, strict=True):
+    spans: list[Patch] = []
+    for begin, end in zip(begins.tolist(), ends.tolist(), strict=True):
         left, right = places[max(begin - 1, 0)], places[min(end, len(places) - 1)]
         spans.append(ax.axvspan(left, right, zorder=0, label="not finite", **HATCH))
     return spans

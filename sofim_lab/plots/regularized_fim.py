@@ -6,9 +6,9 @@ from matplotlib.axes import Axes
 
 from sofim_lab.curvature.dial import DialError, DialPosition
 from sofim_lab.curvature.proxy import ProxySpectrum
-from sofim_lab.plots.style import log_x, log_y, look, new_axes, set_title
+from sofim_lab.plots.style import Style, log_x, log_y, look, new_axes, set_title
 
-_HERE = {"color": "0.35", "linestyle": ":", "linewidth": 1.5}  # where a slider stands
+_HERE: Style = {"color": "0.35", "linestyle": ":", "linewidth": 1.5}  # where a slider stands
 _QUARTERS = (0, 0.25, 0.5, 0.75, 1)
 
 

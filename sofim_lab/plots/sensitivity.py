@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 
 from sofim_lab.plots.overlap import widen_covered
 from sofim_lab.plots.scale import number
-from sofim_lab.plots.style import label_of, log_x, log_y, looks_of, new_axes
+from sofim_lab.plots.style import Style, label_of, log_x, log_y, looks_of, new_axes
 from sofim_lab.plots.training import LABELS, check_metric
 from sofim_lab.training import TrainingResult
 
@@ -53,7 +53,7 @@ def plot_sensitivity(
         lines += ax.plot(curve.values, curve.median, **own.line(linewidth=1.8), label=label_of(name))
         best = _best(curve, metric)
         if best is not None:
-            rim = {"markeredgecolor": "black", "markeredgewidth": 1.2}
+            rim: Style = {"markeredgecolor": "black", "markeredgewidth": 1.2}
             ax.plot(curve.values[best], curve.median[best], own.marker, color=own.color, markersize=10, **rim)
         lost = curve.values[curve.diverged >= 0.5]
         away = 0.04 + 0.05 * row  # one row each, on the bad side

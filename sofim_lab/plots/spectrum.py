@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from sofim_lab.curvature.spectrum import SpectralDensity
 from sofim_lab.landscape.sharpness import Sharpness
 from sofim_lab.plots.scale import number, scale_of
-from sofim_lab.plots.style import few_ticks, label_of, log_y, look, looks_of, new_axes
+from sofim_lab.plots.style import Style, few_ticks, label_of, log_y, look, looks_of, new_axes
 
 _DECADES = 8  # a density is drawn this far below its top: further down it is the tail of the smoothing curve
 
@@ -40,7 +40,7 @@ def plot_density(result: SpectralDensity, eigenvalues: torch.Tensor | None = Non
     ax.axvline(0.0, color="0.35", linestyle=":", linewidth=1)
     if eigenvalues is not None:
         exact = eigenvalues.detach().double().cpu().numpy()
-        ticks = {"marker": "|", "markersize": 9, "linestyle": "none", "color": look(1).color, "clip_on": False}
+        ticks: Style = {"marker": "|", "markersize": 9, "linestyle": "none", "color": look(1).color, "clip_on": False}
         ax.plot(exact, np.full(len(exact), floor), **ticks, label=f"{len(exact):,} exact eigenvalues")
     log_y(ax)
     ax.set_ylim(floor, 3 * top)
@@ -83,7 +83,7 @@ def plot_eigenvalues(values: torch.Tensor, ax: Axes | None = None, *, matrix: st
         ("negative", -ordered[ordered < 0], look(1), "white"),
     ):
         if len(some):
-            style = {"color": own.color, "markerfacecolor": fill, "markersize": 5, "linestyle": "none"}
+            style: Style = {"color": own.color, "markerfacecolor": fill, "markersize": 5, "linestyle": "none"}
             ax.plot(np.arange(1, len(some) + 1), some, own.marker, **style, label=f"{words} ({len(some):,})")
     log_y(ax)
     few_ticks(ax.xaxis)

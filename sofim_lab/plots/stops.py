@@ -1,6 +1,7 @@
 """Figures of the places where optimizers stop: their spectra, their stability, and flatness against validation loss."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ from sofim_lab.curvature.spectrum import SpectralDensity
 from sofim_lab.landscape.rank_correlation import RankCorrelation
 from sofim_lab.landscape.sharpness import Sharpness
 from sofim_lab.plots.scale import number
-from sofim_lab.plots.style import few_ticks, label_of, log_x, log_y, look, looks_of, new_axes
+from sofim_lab.plots.style import Style, few_ticks, label_of, log_x, log_y, look, looks_of, new_axes
 
 _QUANTITIES = {
     "sharpness": "sharpness λ₁",
@@ -116,7 +117,7 @@ def plot_flatness(table: pd.DataFrame, ax: Axes | None = None, *, x: str = "shar
     names = list(dict.fromkeys(table["name"]))
     for name, own in zip(names, looks_of(names), strict=True):
         rows = table[table["name"] == name]
-        style = {"markeredgecolor": "black", "markeredgewidth": 0.6, "markersize": 6.5, "linestyle": "none"}
+        style: Style = {"markeredgecolor": "black", "markeredgewidth": 0.6, "markersize": 6.5, "linestyle": "none"}
         ax.plot(rows[x], rows[y], own.marker, color=own.color, **style, label=label_of(name))
     ax.set(xscale="log", yscale="log")
     _plain_ticks(ax)
@@ -141,7 +142,8 @@ def describe_flatness(table: pd.DataFrame, found: RankCorrelation, *, x: str = "
     """
     _check_table(table, x, y)
     medians = table.groupby("name", sort=False)[[x, y]].median()
-    parts = "; ".join(f"{label_of(name)} {number(row[x])} and {number(row[y])}" for name, row in medians.iterrows())
+    rows = [(label_of(str(name)), number(row[x]), number(row[y])) for name, row in medians.iterrows()]
+    parts = "; ".join(f"{label} {first} and {second}" for label, first, second in rows)
     return (
         f"{_QUANTITIES[y].capitalize()} against {_QUANTITIES[x]} at {len(table)} stops, both logarithmic. Medians of "
         f"{_QUANTITIES[x]} and {_QUANTITIES[y]}: {parts}. {describe_correlation(found)}"
@@ -191,7 +193,7 @@ def _check_table(table: pd.DataFrame, x: str, y: str) -> None:
         )
 
 
-def _refuse_empty(given: Mapping[object, object], name: str) -> None:
+def _refuse_empty(given: Mapping[Any, object], name: str) -> None:
     """Raise unless there is something to draw."""
     if not given:
         raise ValueError(f"{name} is empty: give at least one")

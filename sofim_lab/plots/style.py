@@ -5,13 +5,14 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
+from typing import Any
 
 import matplotlib as mpl
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from sofim_lab.optim import registry
@@ -20,8 +21,10 @@ from sofim_lab.optim.palette import PALETTE
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 LINES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)))
 
+Style = dict[str, Any]  # keyword arguments of a drawing call
+
 _TICKS = 6  # that axes made beforehand have
-_SHEETS: dict[object, tuple] = {}  # the shape of the last new axes, and to it axes made beforehand, if any are
+_SHEETS: dict[object, tuple[Any, ...]] = {}  # shape of the last new axes, and to it axes made beforehand, if any
 
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -44,9 +47,9 @@ class Look:
 
     color: str
     marker: str
-    linestyle: object
+    linestyle: Any
 
-    def line(self, **extra: object) -> dict[str, object]:
+    def line(self, **extra: Any) -> Style:
         """Keyword arguments for `Axes.plot`."""
         return {"color": self.color, "marker": self.marker, "linestyle": self.linestyle, "markersize": 5, **extra}
 
@@ -79,7 +82,7 @@ def looks_of(names: Sequence[str]) -> list[Look]:
         if name in registry.names() and name not in names[:curve]:
             entry = registry.get(name)
             own[curve] = PALETTE.index(entry.colour), entry.marker
-    first = sorted(own, key=lambda curve: registry.get(names[curve]).place)
+    first = sorted(own, key=lambda curve: registry.get(names[curve]).place or 0)
     found: dict[int, tuple[int, int]] = {}
     for curve in [*first, *(curve for curve in range(len(names)) if curve not in own)]:
         found[curve] = _free(own.get(curve), list(found.values()))
@@ -104,7 +107,7 @@ def label_of(name: str) -> str:
     return registry.get(name).label if name in registry.names() else name
 
 
-def set_title(ax: Axes, text: str, **options: object) -> None:
+def set_title(ax: Axes, text: str, **options: Any) -> None:
     """A title at a fixed height: by default matplotlib measures every label for it, half the time of a picture."""
     ax.set_title(text, y=1.0, pad=6, **options)
 
@@ -136,6 +139,8 @@ def _powers_of_ten(axis: Axis) -> None:
 class _Decades(LogLocator):
     """Ticks at powers of ten; where there is but one, which says nothing of a scale, at 2 and 5 times them as well."""
 
+    axis: Axis  # matplotlib also allows for a locator without one
+
     def __call__(self) -> Sequence[float]:
         self.set_params(subs=(1.0, 2.0, 5.0) if _is_short(self.axis) else (1.0,))
         return super().__call__()
@@ -150,6 +155,12 @@ def _is_short(axis: Axis) -> bool:
 def power_of_ten(exponent: int) -> str:
     """10 to an integer as plain text, e.g. 10⁻³."""
     return "10" + str(exponent).translate(_SUPERSCRIPTS)
+
+
+def figure_of(drawn: Axes | Figure) -> Figure:
+    """The whole figure that axes are on, also where a part of it is theirs."""
+    figure = drawn.figure if isinstance(drawn, Axes) else drawn
+    return figure.figure if isinstance(figure, SubFigure) else figure
 
 
 def few_ticks(*axes: Axis, prune: str | None = None) -> None:

@@ -8,7 +8,7 @@ from sofim_lab.landscape.result import Slice
 from sofim_lab.plots.landscape import label_directions, metric_label, plane, scale_for
 from sofim_lab.plots.paths import Paths, legend_line, named, track
 from sofim_lab.plots.scale import PALE, Clip, Scale
-from sofim_lab.plots.style import Look, few_ticks, looks_of, new_axes
+from sofim_lab.plots.style import Look, Style, few_ticks, looks_of, new_axes
 
 
 def plot_surface(
@@ -44,11 +44,12 @@ def plot_surface(
     if ax is None:
         ax = new_axes(width=6.6, height=5.4, projection="3d")[0]
         ax.figure.subplots_adjust(left=0.06, right=0.94, bottom=0.07, top=1.0)
-    elif not isinstance(ax, Axes3D):
+    if not isinstance(ax, Axes3D):
         raise ValueError("ax is flat: make it with new_axes(projection='3d')")
     ax.computed_zorder = False  # a path would vanish into the surface that it lies on
     heights = scale.heights(values)
-    x, y = np.meshgrid(result.a, result.b)
+    a, b = result.axes
+    x, y = np.meshgrid(a, b)
     azimuth = _best_view(heights)
     colors = _lit(scale.norm(scale.clip(values)).filled(np.nan), azimuth)
     ax.plot_surface(
@@ -57,12 +58,12 @@ def plot_surface(
         heights,
         facecolors=colors,
         linewidth=0.4,  # in the colour of each cell: seams would show as a net
-        rcount=len(result.b),
-        ccount=len(result.a),
+        rcount=len(b),
+        ccount=len(a),
         shade=False,
         zorder=1,
     )
-    ax.set(xlim=result.a[[0, -1]], ylim=result.b[[0, -1]])
+    ax.set(xlim=a[[0, -1]], ylim=b[[0, -1]])
     ax.view_init(elev=44, azim=azimuth)
     few_ticks(ax.xaxis, ax.yaxis, prune="both")
     label_directions(ax, result)
@@ -82,7 +83,7 @@ def _lay(ax: Axes3D, result: Slice, heights: np.ndarray, points: np.ndarray, own
     ax.plot(*points.T, z, color="white", linewidth=3.6, zorder=3)
     ax.plot(*points.T, z, color=own.color, linestyle=own.linestyle, linewidth=1.8, zorder=4)
     seen = np.nonzero(np.isfinite(z))[0]
-    edge = {"markeredgecolor": "black", "markeredgewidth": 1.2, "linestyle": "none", "zorder": 5}
+    edge: Style = {"markeredgecolor": "black", "markeredgewidth": 1.2, "linestyle": "none", "zorder": 5}
     if len(seen) > 1:
         ax.plot(*points[seen[:1]].T, z[seen[:1]], marker="o", color="white", markersize=6, **edge)
     if len(seen):
@@ -92,7 +93,7 @@ def _lay(ax: Axes3D, result: Slice, heights: np.ndarray, points: np.ndarray, own
 def on_surface(result: Slice, heights: np.ndarray, points: np.ndarray) -> np.ndarray:
     """Heights over points (T, 2), bilinear between the points of the grid; nan outside the slice and over gaps."""
     indices, shares = [], []
-    for axis, place in zip((result.a, result.b), points.T, strict=True):
+    for axis, place in zip(result.axes, points.T, strict=True):
         index = np.clip(np.searchsorted(axis, place, side="right") - 1, 0, len(axis) - 2)
         share = (place - axis[index]) / (axis[index + 1] - axis[index])
         indices.append(index)

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import nn
@@ -78,11 +79,11 @@ class ModelEntry:
     build: Callable[..., nn.Module]
 
 
-def _logreg(shape: tuple[int, ...], classes: int, **options: object) -> nn.Module:
+def _logreg(shape: tuple[int, ...], classes: int, **options: Any) -> nn.Module:
     return mlp((math.prod(shape), classes), **options)
 
 
-def _mlp(shape: tuple[int, ...], classes: int, **options: object) -> nn.Module:
+def _mlp(shape: tuple[int, ...], classes: int, **options: Any) -> nn.Module:
     return mlp((math.prod(shape), 64, 64, classes), **options)
 
 

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import torch
 
@@ -64,7 +65,7 @@ def ill_conditioned_digits(
         x = (getattr(images, part).x - mean) @ rows.mT * (scales / std)
         return replace(getattr(digits, part), x=x.to(device=digits.device, dtype=dtype))
 
-    parts = {part: stretched(part) for part in ("train", "val", "test")}
+    parts: dict[str, Any] = {part: stretched(part) for part in ("train", "val", "test")}
     return replace(digits, name="digits-ill-conditioned", shape=(features,), **parts)
 
 

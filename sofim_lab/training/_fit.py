@@ -1,5 +1,7 @@
 """What `train` refuses before anything is changed."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import nn
 from torch.optim import Optimizer
@@ -11,7 +13,7 @@ PARTS = ("train", "val", "test")
 
 
 def refuse_bad_input(
-    model: nn.Module, data: Dataset, optimizer: Optimizer, epochs: int, batch_size: int, evaluate_on: tuple[str, ...]
+    model: nn.Module, data: Dataset, optimizer: Optimizer, epochs: int, batch_size: int, evaluate_on: Sequence[str]
 ) -> None:
     """Say what is wrong before anything is changed."""
     if epochs < 0:

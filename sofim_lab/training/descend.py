@@ -107,7 +107,7 @@ def descend(
             break
         try:
             if kind == "loss":
-                optimizer.step(loss)
+                optimizer.step(loss)  # type: ignore[arg-type]  # torch says float
             else:
                 for p, gradient in zip(params, gradients, strict=True):
                     p.grad = gradient

@@ -95,9 +95,8 @@ class TrainingResult:
         if level not in ("epoch", "step"):
             raise ValueError(f"level={level!r} is unknown: choose 'epoch' or 'step'")
         frame = pd.DataFrame([vars(record) for record in (self.epochs if level == "epoch" else self.steps)])
-        for place, (column, value) in enumerate(
-            {"name": self.name, "seed": self.seed, "device": self.device, "diverged": self.diverged}.items()
-        ):
+        run: dict[str, Any] = {"name": self.name, "seed": self.seed, "device": self.device, "diverged": self.diverged}
+        for place, (column, value) in enumerate(run.items()):
             frame.insert(place, column, value)
         frame.attrs["settings"] = dict(self.settings)
         return frame

@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -27,7 +28,7 @@ class SofimPath:
     """
 
     surface: Surface
-    settings: dict[str, float | str]
+    settings: dict[str, Any]
     noise: float
     points: Tensor
     losses: Tensor
@@ -96,7 +97,7 @@ def sofim_path(
         raise ValueError(f"steps={steps!r} must be 1 or more")
     ground = SURFACES[surface]
     w = nn.Parameter(torch.tensor(start, dtype=torch.float64))
-    settings = {"lr": lr, "beta": beta, "rho": rho, "direction": direction}
+    settings: dict[str, Any] = {"lr": lr, "beta": beta, "rho": rho, "direction": direction}
     optimizer = SOFIM([w], **settings, diagnostics=True, foreach=False)
     draws = iter(noise * _normals(steps + 1, seed))
     # The noise enters as a tilt of the surface: its gradient is the draw itself.

@@ -1,6 +1,6 @@
 """Many runs, optimizers × settings × seeds, in several processes or on a cluster, to be continued at any time."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import closing, nullcontext
 from pathlib import Path
 
@@ -108,7 +108,7 @@ def _bar(runs: int, missing: int, progress: bool | None) -> tqdm:
     return tqdm(desc="sweep", total=runs, initial=done, unit="run", disable=hidden, leave=False)
 
 
-def _finished(tasks: list[Task], n_jobs: int | None) -> Iterator[Run]:
+def _finished(tasks: list[Task], n_jobs: int | None) -> Generator[Run, None, None]:
     """The runs as they end, one task at a time to each worker."""
     calls = [delayed(run_task)(task, registry.get(task.configuration.optimizer)) for task in tasks]
     workers = effective_n_jobs(n_jobs)

@@ -2,7 +2,7 @@
 
 import math
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -38,7 +38,7 @@ class Setting:
     epochs: int
     device: str
     dtype: str
-    evaluate_on: tuple[str, ...]
+    evaluate_on: Sequence[str]
 
     def check(self) -> None:
         """Refuse what no run could be done with, and fetch the data, before any run is started."""

@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 from torch import nn
@@ -82,7 +83,7 @@ def train(
         >>> result.final.val_accuracy > 0.5
         True
     """
-    parts = evaluate_on if isinstance(evaluate_on, str) else tuple(evaluate_on)
+    parts: Sequence[str] = evaluate_on if isinstance(evaluate_on, str) else tuple(evaluate_on)
     refuse_bad_input(model, data, optimizer, epochs, batch_size, parts)
     order = torch.Generator().manual_seed(seed)
     label = name or type(optimizer).__name__
@@ -157,16 +158,18 @@ def _step(
 
 
 def _record(
-    model: nn.Module, data: Dataset, loss_fn: LossFunction, parts: tuple[str, ...], **known: float
+    model: nn.Module, data: Dataset, loss_fn: LossFunction, parts: Sequence[str], **known: float
 ) -> EpochRecord:
     """The state of a run: evaluated on some parts of the data, nan on the others."""
     found = dict.fromkeys(PARTS, (math.nan, math.nan))
     found |= {part: evaluate(model, getattr(data, part), loss_fn) for part in parts}
-    losses = {f"{part}_loss": loss for part, (loss, _) in found.items()}
-    return EpochRecord(**losses, **{f"{part}_accuracy": share for part, (_, share) in found.items()}, **known)
+    values: dict[str, Any] = dict(known)
+    for part, (loss, share) in found.items():
+        values |= {f"{part}_loss": loss, f"{part}_accuracy": share}
+    return EpochRecord(**values)
 
 
-def _finite(record: EpochRecord, parts: tuple[str, ...]) -> bool:
+def _finite(record: EpochRecord, parts: Sequence[str]) -> bool:
     """Whether the losses that were evaluated are numbers."""
     return all(math.isfinite(getattr(record, f"{part}_loss")) for part in parts)
 

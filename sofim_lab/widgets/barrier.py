@@ -109,8 +109,8 @@ def barrier_explorer(
             hidden = len(list(end.values())[1])
             end = permuted(end, torch.randperm(hidden, generator=torch.Generator().manual_seed(seed)))
         moved = matched(end, start) if units == MATCHED else end
-        seen = [line(split, start, moved) for split in (data.train, data.val)]
-        return LineState(stops[a], stops[b], units, *seen, line(data.train, start, end).height)
+        seen, unseen = (line(split, start, moved) for split in (data.train, data.val))
+        return LineState(stops[a], stops[b], units, seen, unseen, line(data.train, start, end).height)
 
     pairs = permutations(labels, 2)
     example = next(({"a": a, "b": b, "units": MATCHED} for a, b in pairs if compute(a, b, MATCHED).lowered), None)

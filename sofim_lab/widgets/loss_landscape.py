@@ -170,7 +170,7 @@ class PlaneState:
     @property
     def error(self) -> float:
         """How far the quadratic model is off, at most, as a share of the largest rise of the loss."""
-        middle = self.picture.loss[len(self.picture.b) // 2, len(self.picture.a) // 2]
+        middle = _middle(self.picture)
         rise = np.abs(self.picture.loss - middle).max()
         return float(np.abs(self.picture.loss - self.model.loss).max() / rise) if rise > 0 else float("inf")
 
@@ -186,7 +186,7 @@ def render_plane(state: PlaneState) -> Picture:
     right.set_ylim(0, 1.15 * rows["loss"].loss.max())
     set_title(left, f"{state.plane} plane, normalisation: {state.method}", fontsize=10)
     set_title(right, "along its first direction", fontsize=10)
-    middle = state.picture.loss[len(state.picture.b) // 2, len(state.picture.a) // 2]
+    middle = _middle(state.picture)
     rise = state.picture.loss.max()
     return picture(
         left,
@@ -198,9 +198,14 @@ def render_plane(state: PlaneState) -> Picture:
     )
 
 
+def _middle(result: Slice) -> float:
+    """The loss in the middle of a plane."""
+    return float(result.loss[tuple(size // 2 for size in result.loss.shape)])
+
+
 def _first_row(result: Slice) -> Slice:
     """The slice along the first direction through the middle of a plane."""
-    return replace(result, b=None, loss=result.loss[len(result.b) // 2], labels=result.labels[:1])
+    return replace(result, b=None, loss=result.loss[len(result.loss) // 2], labels=result.labels[:1])
 
 
 def plane_explorer(

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import ipywidgets as W
 import torch
@@ -24,7 +25,7 @@ _QUADRATIC_STEPS = 100
 _SURFACE_STEPS = 20
 _RADIUS = 1.1  # of the starts on the quadratic
 
-METHODS: dict[str, Callable[[float], Callable[[list], torch.optim.Optimizer]]] = {
+METHODS: dict[str, Callable[[float], Callable[[list[Any]], torch.optim.Optimizer]]] = {
     "pure Newton": lambda _: lambda p: Newton(p, damping=0.0, globalisation="none"),
     "gradient descent": lambda rate: lambda p: torch.optim.SGD(p, lr=rate),
     "damped, H + λI": lambda damping: lambda p: Newton(p, damping=damping, globalisation="none"),

@@ -1,6 +1,7 @@
 """Explorer of lesson 00: a race on digits in which the learner sets SOFIM's ρ and η."""
 
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import nn
@@ -50,7 +51,7 @@ def race_explorer(
     def start(seed: int) -> nn.Module:
         return mlp((64, 32, 10), seed=seed, device=digits.device)
 
-    settings = {"seeds": (seed,), "progress": False}
+    settings: dict[str, Any] = {"seeds": (seed,), "progress": False}
     others = race(start, digits, rivals, epochs=epochs, **settings).runs
 
     def compute(rho: float, lr: float, epochs: int = epochs) -> RaceResult:

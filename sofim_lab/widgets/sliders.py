@@ -6,7 +6,7 @@ from typing import Any
 import ipywidgets as W
 
 
-class _StandsInBetween:
+class _StandsInBetween(W.Widget):
     """A slider whose value may lie between two of its steps.
 
     The slider in the browser can only stand at a step. Told of a value in between, typed in or set by code, it goes to

@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
+from typing import Any
 
 import ipywidgets as W
 from torch.optim import Optimizer
@@ -124,7 +125,7 @@ def _digits() -> Dataset:
     return load_digits("cpu")
 
 
-def _short_run(make: type[Optimizer], name: str, epochs: int, seed: int, **options: object) -> TrainingResult:
+def _short_run(make: type[Optimizer], name: str, epochs: int, seed: int, **options: Any) -> TrainingResult:
     """A few epochs of a 64-32-10 network."""
     model = mlp((64, 32, 10), seed=seed, device="cpu")
     optimizer = make(model.parameters(), **options)

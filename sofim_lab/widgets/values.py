@@ -76,7 +76,7 @@ def hint(control: W.ValueWidget) -> str:
     """What can be typed in, e.g. `a number from 0.001 to 100`."""
     if isinstance(control, W.SelectionSlider):
         return "one of " + ", ".join(label for label, _ in _choices(control))
-    low, high = limits(control)
+    low, high = limits(control) or (-float("inf"), float("inf"))
     kind = "whole number" if isinstance(control, W.IntSlider) else "number"
     return f"a {kind} from {_written(low)} to {_written(high)}"
 
@@ -112,7 +112,7 @@ def value_of(control: W.ValueWidget, text: str) -> Any:
     number = _number(plain)
     if number is None:
         raise ValueError(f"{text!r} is not a number: type {hint(control)}")
-    low, high = limits(control)
+    low, high = limits(control) or (-float("inf"), float("inf"))
     within = low * (1 - 1e-9) <= number <= high * (1 + 1e-9) if low > 0 else low <= number <= high
     if not within:
         raise ValueError(f"{text} is out of range: type {hint(control)}")
@@ -139,6 +139,6 @@ def _number(text: str) -> float | None:
     return number if abs(number) < float("inf") else None
 
 
-def _choices(control: Selection) -> list[tuple[str, Any]]:
+def _choices(control: Any) -> list[tuple[str, Any]]:
     """Label and value of every choice."""
     return list(zip(control._options_labels, control._options_values, strict=True))

@@ -232,6 +232,17 @@ def test_the_message_of_a_matrix_that_is_too_large():
     memory.check_dense_size(5000, torch.float32, torch.device("cpu"), max_d=5000, instead="fisher_operator")
 
 
+def test_without_linux_estimate_the_free_pages_count(monkeypatch):
+    def absent(*_, **__):
+        raise FileNotFoundError
+
+    monkeypatch.setattr(memory.Path, "read_text", absent)
+    monkeypatch.setattr(memory.os, "sysconf", {"SC_AVPHYS_PAGES": 30, "SC_PAGE_SIZE": 4096}.__getitem__, raising=False)
+    assert memory._free_on_machine() == 30 * 4096
+    monkeypatch.delattr(memory.os, "sysconf")
+    assert memory._free_on_machine() is None
+
+
 def test_free_memory_is_that_of_the_machine_or_of_its_container(tmp_path, monkeypatch):
     cpu = torch.device("cpu")
     monkeypatch.setattr(memory, "_CONTAINER", tmp_path)

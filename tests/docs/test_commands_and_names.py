@@ -1,17 +1,24 @@
 """What a page tells its reader to type exists: commands and their options, modules, files."""
 
 import argparse
+import contextlib
 import importlib
 import importlib.util
+import io
 import re
 import shlex
+import tomllib
 
 import pytest
 from doc_pages import PAGES, ROOT, Page
 
 from sofim_lab.cli.main import _parser
 
-COMMANDS = next(a for a in _parser()._actions if isinstance(a, argparse._SubParsersAction)).choices
+PARSER = _parser()
+COMMANDS = next(a for a in PARSER._actions if isinstance(a, argparse._SubParsersAction)).choices
+for command in COMMANDS.values():
+    command.allow_abbrev = False  # a page writes an option in full
+EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
 PATH = re.compile(r"(docs|notebooks|tests|benchmarks|binder|sofim_lab)/[\w./*-]*|[\w-]+\.(md|yml|toml|cff|txt)")
 MADE = {"summary.md"}  # by a run
 
@@ -30,33 +37,60 @@ def words_of(line):
     return words[: next((n for n, word in enumerate(words) if word in ("|", "&&", ";", ">")), len(words))]
 
 
-def wrong_options(command, words):
-    """Options that a command of sofim-lab does not have; `lab` hands those on that are not its own."""
-    known = COMMANDS[command]._option_string_actions
-    options = [word.partition("=")[0] for word in words if re.match(r"--?[a-z]", word)]
-    return [f"sofim-lab {command} has no {one}" for one in options if one not in known and command != "lab"]
+def refused(words):
+    """What sofim-lab's own parser says against a command line; a name alone is a mention, `lab` hands options on."""
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
+            rest = [] if words in ([], *([name] for name in COMMANDS)) else PARSER.parse_known_args(words)[1]
+    except SystemExit as stop:
+        if stop.code:
+            yield f"{shlex.join(['sofim-lab', *words])}: {said.getvalue().splitlines()[-1].partition('error: ')[2]}"
+        return
+    if rest and words[0] != "lab":
+        yield f"sofim-lab {words[0]} has no {rest[0]}"
+
+
+def refused_by_dev(words):
+    """The same for dev.py, whose tests take paths."""
+    known = dev_commands()
+    words = [word for word in words if word not in known or not word.startswith("-")]
+    if words[:1] and words[0] not in known:
+        yield f"there is no dev.py {words[0]}"
+    elif words[:1] == ["run"]:
+        yield from refused(words)
+    else:
+        yield from (f"there is no file {word}" for word in words[1:] if PATH.fullmatch(word) and not is_there(word))
+
+
+def refused_by_script(script, words):
+    """A script of ours is there, and every option that it is given stands in it."""
+    if not is_there(script):
+        yield f"there is no file {script}"
+    else:
+        source = (ROOT / script).read_text(encoding="utf-8")
+        yield from (f"{script} has no {word}" for word in words if word.startswith("--") and f'"{word}"' not in source)
+
+
+def refused_by_pip(line):
+    """The extras that pip is asked for are declared, and the constraints are a file."""
+    for extra in (one for found in re.findall(r"(?:sofim-lab|\.)\[([\w,]+)\]", line) for one in found.split(",")):
+        if extra not in EXTRAS:
+            yield f"there is no extra {extra}"
+    yield from (f"there is no file {name}" for name in re.findall(r"-c (\S+)", line) if not is_there(name))
 
 
 def faults(page):
     """What a page names and nobody has."""
     for line in page.code:
         called = re.search(r"(?:^|[\s(])(sofim-lab|dev\.py) (?!@)(.+)", line)
-        if called and not re.search(r"pip install", line):
-            words = words_of(called[2])
-            if called[1] == "sofim-lab":
-                if words[:1] == ["--version"]:
-                    continue
-                if words[:1] and words[0] not in COMMANDS:
-                    yield f"there is no sofim-lab {words[0]}"
-                elif words[:1]:
-                    yield from wrong_options(words[0], words[1:])
-            else:
-                known = dev_commands()
-                words = [word for word in words if word not in known or not word.startswith("-")]
-                if words[:1] and words[0] not in known:
-                    yield f"there is no dev.py {words[0]}"
-                elif words[:1] == ["run"]:
-                    yield from wrong_options("run", words[1:])
+        script = re.match(r"python3? ((?!dev\.py)\S+\.py)(.*)", line)
+        if re.search(r"pip install", line):
+            yield from refused_by_pip(line)
+        elif called:
+            yield from (refused if called[1] == "sofim-lab" else refused_by_dev)(words_of(called[2]))
+        elif script:
+            yield from refused_by_script(script[1], words_of(script[2]))
         elif re.fullmatch(r"sofim_lab(\.\w+)+", line):
             yield from unknown_name(line)
         elif PATH.fullmatch(line) and line not in MADE and not is_there(line.rstrip("/")):
@@ -94,7 +128,15 @@ def test_commands_are_found():
 @pytest.mark.parametrize(
     ("code", "fault"),
     [
-        ("sofim-lab dance", "no sofim-lab dance"),
+        ("sofim-lab dance", "invalid choice: 'dance'"),
+        ("sofim-lab grade --json", "required: FILE"),
+        ("sofim-lab run --profile slow", "invalid choice: 'slow'"),
+        ("sofim-lab run --jobs none", "argument --jobs"),
+        ("python3 dev.py test tests/nothing", "no file tests/nothing"),
+        ("python benchmarks/nothing.py", "no file benchmarks/nothing.py"),
+        ("python benchmarks/widgets.py --fast", "has no --fast"),
+        ('pip install -e ".[notebooks,tests]"', "no extra tests"),
+        ("pip install -c pins.txt torch", "no file pins.txt"),
         ("sofim-lab run 05 --solution  # that", "sofim-lab run has no --solution"),
         ("python3 dev.py --cpu build", "no dev.py build"),
         ("python3 dev.py --gpu", "no dev.py --gpu"),
@@ -111,5 +153,12 @@ def test_what_nobody_has_is_named(code, fault):
 
 def test_what_there_is_passes():
     good = ["sofim-lab run 05 -p SEED=1 --jobs 2", "python3 dev.py --cpu test --all -k x", "sofim_lab.optim.registry"]
-    good += ["sofim-lab lab --no-browser", "sofim-lab --version", "tests/docs/", "sofim-lab list | sort --reverse"]
+    good += [
+        "sofim-lab lab --no-browser",
+        "sofim-lab grade",
+        "python benchmarks/widgets.py --alone",
+        "sofim-lab --version",
+        "tests/docs/",
+        "sofim-lab list | sort --reverse",
+    ]
     assert [fault for code in good for fault in faults(Page(ROOT / "page.md", f"`{code}`"))] == []

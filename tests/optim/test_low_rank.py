@@ -294,6 +294,12 @@ def test_parameters_that_cannot_be_trained_are_named():
         LowRankFisher(model.named_parameters())
     with pytest.raises(ValueError, match=r"complex64.*real dense parameters are needed"):
         LowRankFisher([torch.zeros(2, dtype=torch.complex64, requires_grad=True)])
+    with pytest.raises(
+        ValueError, match=r"parameter 1 of group 0, shape \(3,\), is on meta, the first parameter on cpu"
+    ):
+        LowRankFisher([torch.zeros(2, requires_grad=True), torch.zeros(3, device="meta", requires_grad=True)])
+    with pytest.raises(ValueError, match=r"lr must be one number: .*got the shape \(2,\)"):
+        LowRankFisher(net().parameters(), lr=torch.ones(2))
     with pytest.raises(TypeError, match=r"params is a Sequential: pass its parameters"):
         LowRankFisher(model)
     with pytest.raises(ValueError, match="empty parameter list"):

@@ -166,4 +166,16 @@ def test_errors_of_the_closure_itself_come_through():
     p = nn.Parameter(torch.ones(2))
     with pytest.raises(ZeroDivisionError):
         objective(lambda: p.sum() * (1 // 0), p)
+
+    class Broken(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x.sum()
+
+        @staticmethod
+        def backward(ctx, grad):
+            raise RuntimeError("a mistake of its own")
+
+    with pytest.raises(RuntimeError, match=r"^a mistake of its own$"):
+        objective(lambda: Broken.apply(p), p)
     assert evaluate(lambda: p.sum(), "Newton")[0].item() == 2

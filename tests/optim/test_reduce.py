@@ -95,6 +95,16 @@ def test_layouts_are_followed_in_both_columns():
     assert product == pytest.approx(exact([x.view(-1)], [y.view(-1)]), abs=1e-3)
 
 
+@pytest.mark.parametrize("shape", [(900, 700), (1, 900, 700)])
+def test_a_long_tensor_in_another_order_is_copied_piece_by_piece(shape):
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(0)).mT
+    assert not x.is_contiguous()
+    found = [piece for (piece,) in pieces(([x],), join_to=10, cut_at=100_000)]
+    assert torch.equal(torch.cat(found), x.reshape(-1))
+    assert max(piece.numel() for piece in found) <= 100_000
+    assert both([x], [x])[0] == pytest.approx(float(x.double().square().sum()), rel=4e-7)
+
+
 def test_pieces_hold_every_number_once_and_stay_short():
     xs = [torch.arange(n, dtype=torch.float64) for n in (3, 5, 1000, 2, 40, 7, 0)]
     found = [x for (x,) in pieces((xs,), join_to=50, cut_at=100)]

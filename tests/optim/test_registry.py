@@ -112,6 +112,8 @@ def test_what_is_not_installed_is_named_with_its_remedy(monkeypatch, linear):
     with pytest.raises(ImportError, match=r'AdaHessian comes from pytorch_optimizer.*pip install "sofim-lab\[bench\]"'):
         registry.make("AdaHessian", linear.parameters())
     assert registry.closure_kind(SOFIM(linear.parameters())) == "gradient"
+    with pytest.raises(ModuleNotFoundError, match="no_such_package"):  # which no extra of ours brings along
+        _ = Entry("mine", "no_such_package:Mine").constructor
 
 
 def test_the_registry_imports_nothing_foreign_before_it_is_needed():

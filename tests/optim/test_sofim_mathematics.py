@@ -177,11 +177,12 @@ def test_layouts_do_not_matter(direction):
 
 
 @each_direction
-def test_complex_parameters_are_pairs_of_reals(direction):
+@pytest.mark.parametrize("form", [{}, {"capturable": True}], ids=str)
+def test_complex_parameters_are_pairs_of_reals(direction, form):
     generator = torch.Generator().manual_seed(0)
     z = torch.nn.Parameter(torch.randn(6, generator=generator, dtype=torch.complex128))
     x = torch.nn.Parameter(torch.view_as_real(z.detach()).clone())
-    a, b = SOFIM([z], direction=direction), SOFIM([x], direction=direction)
+    a, b = SOFIM([z], direction=direction, **form), SOFIM([x], direction=direction)
     for _ in range(3):
         z.grad = torch.randn(6, generator=generator, dtype=torch.complex128)
         x.grad = torch.view_as_real(z.grad).clone()

@@ -262,6 +262,15 @@ def test_on_the_cpu_a_bad_gradient_raises_before_a_parameter_moves(options, bad)
     assert all(torch.isfinite(p).all() for p in ps)
 
 
+def test_a_bad_moment_is_told_from_a_bad_gradient():
+    ps, optimizer, _ = poisoned({}, bad=1.0)
+    optimizer.state[ps[2]]["moment"][3] = float("inf")
+    before = [p.detach().clone() for p in ps]
+    with pytest.raises(FloatingPointError, match="gradients of this process are: look at the parameters and at"):
+        optimizer.step()
+    assert all(torch.equal(p, value) for p, value in zip(ps, before, strict=True))
+
+
 @pytest.mark.parametrize(
     "options", [{}, {"capturable": True}, {"direction": "gradient"}, {"blocks": "tensor"}], ids=str
 )

@@ -1,6 +1,7 @@
 """Exercises of lesson 07, loss landscapes."""
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -52,7 +53,7 @@ def _by_bisection(first: Tensor, second: Tensor, rest: Tensor) -> Tensor:
     return torch.tensor([math.exp(low), _trace(math.exp(low), a, b, c)], dtype=torch.float64)
 
 
-def _with(power: float, *, flipped: bool = False, rest: bool = True, least: bool = False) -> object:
+def _with(power: float, *, flipped: bool = False, rest: bool = True, least: bool = False) -> Callable[..., Tensor]:
     """The right answer with a part of it wrong; `least` keeps the smallest trace beside a wrong α, as by (11)."""
 
     def answer(first: Tensor, second: Tensor, other: Tensor) -> Tensor:

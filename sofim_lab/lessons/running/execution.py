@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import os
 import queue
 import subprocess
 import sys
@@ -12,7 +11,7 @@ import time
 import uuid
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 from sofim_lab.lessons.files import write_atomically
 from sofim_lab.lessons.manifest import Lesson
@@ -67,9 +66,8 @@ class Execution:
         self.log = tempfile.TemporaryFile()  # noqa: SIM115 (closed in `finish`)
         mark = uuid.uuid4().hex
         # A process group of its own: Ctrl-C in the terminal reaches the parent alone.
-        apart = (
-            {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP} if os.name == "nt" else {"start_new_session": True}
-        )
+        new_group = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)  # on Windows
+        apart: dict[str, Any] = {"creationflags": new_group} if new_group else {"start_new_session": True}
         self.began = time.monotonic()
         self.process = subprocess.Popen(
             [sys.executable, "-P", str(WORKER)],
@@ -79,6 +77,7 @@ class Execution:
             env={**environment, MARK: mark, FRAMES: str(plan.frames or "")},
             **apart,
         )
+        self.inlet, self.outlet = cast(IO[bytes], self.process.stdin), cast(IO[bytes], self.process.stdout)
         self.tree = ProcessTree(self.process.pid, mark)
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
@@ -94,12 +93,12 @@ class Execution:
             "cell_timeout": self.plan.cell_timeout,
         }
         with suppress(OSError):  # a worker that is gone already shows in `poll`
-            self.process.stdin.write(json.dumps(job).encode() + b"\n")
-            self.process.stdin.flush()
+            self.inlet.write(json.dumps(job).encode() + b"\n")
+            self.inlet.flush()
 
     def _read(self) -> None:
         """Events from the worker to the queue, in a thread; None at the end of the pipe."""
-        for line in self.process.stdout:
+        for line in self.outlet:
             with suppress(ValueError):
                 self.events.put(json.loads(line))
         self.ended = time.monotonic()  # not when `poll` hears it: another lesson's page may be in the making
@@ -151,7 +150,7 @@ class Execution:
         self.stopped = (status, kind)
         self.killed_at = time.monotonic() + STOP_SECONDS
         with suppress(OSError):
-            self.process.stdin.close()
+            self.inlet.close()
         if self.cell is None:  # no kernel yet, nothing to write
             self.tree.kill()
 
@@ -161,7 +160,7 @@ class Execution:
         seconds = (self.ended or time.monotonic()) - self.began
         self.tree.kill()
         self.reader.join(timeout=1)
-        for stream in (self.process.stdin, self.process.stdout):
+        for stream in (self.inlet, self.outlet):
             with suppress(OSError):
                 stream.close()
         executed = read_notebook(self.partial) if self.partial.exists() else without_outputs(self.original)

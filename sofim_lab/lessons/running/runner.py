@@ -112,7 +112,7 @@ def _run(
     on_finished: Callable[[Outcome], None] | None,
 ) -> tuple[Outcome, ...]:
     """Start, watch and collect the workers."""
-    waiting, running = list(plans), []
+    waiting, running = list(plans), list[Execution]()
     outcomes: dict[str, Outcome] = {}
     with _signals() as received:
         try:

@@ -18,7 +18,8 @@ from typing import Any
 from sofim_lab.lessons.running.listening import Listener
 from sofim_lab.lessons.running.processes import adopt_orphans, end_descendants
 
-sys.modules["rfc3987_syntax"] = None  # jsonschema's IRI grammar: 1.2 s to import, and no notebook needs it
+# jsonschema's IRI grammar: 1.2 s to import, and no notebook needs it; None says that it cannot be imported.
+sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
 
 STOP_SECONDS = 3.0  # from the end of stdin: time for papermill to see the dead kernel and write the notebook
 SAVE_SECONDS = 2  # in long cells, the notebook is written about so often
@@ -97,7 +98,7 @@ def main() -> None:
     try:
         execute(job, events)
     except Exception as error:
-        end = {"error": type(error).__name__, "message": str(error)}
+        end: dict[str, str | None] = {"error": type(error).__name__, "message": str(error)}
         if events.cell == 0 and passed_through("jupyter_client", error):
             end = {"error": "NoKernel", "message": f"{type(error).__name__}: {error}"}
     else:
@@ -146,10 +147,10 @@ def report_caught_errors(events: Events) -> None:
             events.send("caught", number=events.cell, error=error)
         output(widget, outs, message, *rest)
 
-    OutputWidget.output = watched
+    OutputWidget.output = watched  # type: ignore[method-assign, assignment]  # there is no hook for it
     # Telling the kernel what an Output holds sends on the shell channel while a reply is awaited there; the reply is
     # then missed now and then, and the cell seems to run until its time-out. Nothing in a lesson reads it back.
-    OutputWidget.sync_state = lambda widget: None
+    OutputWidget.sync_state = lambda widget: None  # type: ignore[method-assign, assignment]
 
 
 def hear_everything(listener: Listener) -> None:
@@ -163,7 +164,7 @@ def hear_everything(listener: Listener) -> None:
         listener.hear(message)
         return message
 
-    AsyncZMQSocketChannel.get_msg = heard
+    AsyncZMQSocketChannel.get_msg = heard  # type: ignore[method-assign, assignment]  # there is no hook for it
 
 
 def stop_when_input_ends() -> None:

@@ -66,8 +66,8 @@ def write_lesson(
     around = Around(
         INDEX,
         "All lessons and search",
-        before and (page_name(before), before.title),
-        after and (page_name(after), after.title),
+        (page_name(before), before.title) if before else None,
+        (page_name(after), after.title) if after else None,
         lesson.path.name,
         notice,
     )

@@ -59,12 +59,12 @@ def read_page(html: str) -> Reading:
     sources = re.findall(r'<script\b[^>]*\bsrc="([^"]*)"', html)
     soup = BeautifulSoup(_ELEMENTS.sub("", _DATA.sub("data:", html)), "html.parser")
     keys = ("src", "srcset", "poster", "data")
-    sources += [element[key] for key in keys for element in soup.find_all(attrs={key: True})]
-    sources += [link["href"] for link in soup.find_all("link", href=True)]
+    sources += [str(element[key]) for key in keys for element in soup.select(f"[{key}]")]
+    sources += [str(link["href"]) for link in soup.find_all("link", href=True)]
     return Reading(
         _sections(soup),
-        frozenset(element["id"] for element in soup.find_all(id=True)),
-        tuple(link["href"] for link in soup.find_all("a", href=True)),
+        frozenset(str(element["id"]) for element in soup.find_all(id=True)),
+        tuple(str(link["href"]) for link in soup.find_all("a", href=True)),
         tuple(source for source in sources if not source.startswith("data:")),
     )
 
@@ -76,7 +76,7 @@ def _sections(soup: BeautifulSoup) -> tuple[Section, ...]:
         for element in cell.find_all([*_HEADINGS, *_BLOCKS]):
             if element.name in _HEADINGS:
                 if element.get("id"):
-                    found.append((element["id"], _words(element), int(element.name[1]), []))
+                    found.append((str(element["id"]), _words(element), int(element.name[1]), []))
             elif found and not element.find(list(_BLOCKS)) and (text := _words(element)):
                 found[-1][3].append(text)
     return tuple(Section(key, title, level, tuple(texts)) for key, title, level, texts in found)

@@ -103,11 +103,11 @@ class SecondOrder(Optimizer):
             if options[name] not in allowed:
                 known = ", ".join(map(repr, allowed))
                 raise ValueError(f"{owner}: {name} must be one of {known}, got {options[name]!r}")
-        for name, lowest in (("max_backtracks", 0), ("cg_max_iter", 1), ("max_records", 0), ("max_d", 1)):
+        for name, least in (("max_backtracks", 0), ("cg_max_iter", 1), ("max_records", 0), ("max_d", 1)):
             value = options[name]
-            whole = isinstance(value, int) and not isinstance(value, bool) and value >= lowest
+            whole = isinstance(value, int) and not isinstance(value, bool) and value >= least
             if not whole and not (name == "max_d" and value is None):
-                raise ValueError(f"{owner}: {name} must be a whole number >= {lowest}, got {value!r}")
+                raise ValueError(f"{owner}: {name} must be a whole number >= {least}, got {value!r}")
         if options["linalg_dtype"] not in (None, torch.float32, torch.float64):
             raise ValueError(
                 f"{owner}: linalg_dtype must be torch.float32, torch.float64 or None for the parameters' own, "
@@ -147,8 +147,8 @@ class SecondOrder(Optimizer):
             kl=done.kl,
             negative_curvature=direction.negative_curvature,
             eigenvalues=direction.eigenvalues,
-            cg_iterations=direction.cg and direction.cg.iterations,
-            cg_stop=direction.cg and direction.cg.stop,
+            cg_iterations=direction.cg.iterations if direction.cg else None,
+            cg_stop=direction.cg.stop if direction.cg else None,
         )
         self.records.append(record)
         del self.records[: max(0, len(self.records) - max_records)]

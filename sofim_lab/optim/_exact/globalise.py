@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from sofim_lab.optim._exact.directions import Direction
-from sofim_lab.optim._exact.objective import Closure, Objective, evaluate
+from sofim_lab.optim._exact.objective import Objective, evaluate
 
 ARMIJO = 1e-4  # share of the decrease that the slope promises
 GAIN = 1e-4  # gain ratio above which a step is taken
@@ -32,10 +32,10 @@ class Search:
 class Trials:
     """The loss at w + δ, evaluated without gradients and counted, and the step itself."""
 
-    def __init__(self, closure: Closure, here: Objective, owner: str) -> None:
+    def __init__(self, here: Objective, owner: str) -> None:
         self.here, self.evaluations = here, 1  # the objective's own
         self.loss = here.loss.item()
-        self._closure, self._owner = closure, owner
+        self._owner = owner
         self._start = [p.detach().clone() for p in here.params]
 
     def slope(self, p: Tensor) -> float:
@@ -54,7 +54,7 @@ class Trials:
         try:
             for p, moved in zip(self.here.params, self._moved(delta), strict=True):
                 p.data.copy_(moved)
-            return evaluate(self._closure, self._owner)[0].item()
+            return evaluate(self.here.closure, self._owner)[0].item()
         finally:
             for p, start in zip(self.here.params, self._start, strict=True):
                 p.data.copy_(start)

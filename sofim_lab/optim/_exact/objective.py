@@ -27,13 +27,13 @@ class Objective:
     output: Any  # what the closure returned beside the loss, else None
     gradient: Tensor  # (d,), detached; zero for parameters that the loss does not reach
 
-    def __init__(self, closure: Closure, params: Sequence[Tensor], *, owner: str) -> None:
+    def __init__(self, closure: Closure | None, params: Sequence[Tensor], *, owner: str) -> None:
         if not callable(closure):
             raise TypeError(
                 f"{owner}.step needs a closure, got {type(closure).__name__}: it computes the loss, several times a "
                 "step; write optimizer.step(lambda: loss_fn(model(x), y))"
             )
-        self.params = list(params)
+        self.closure, self.params = closure, list(params)
         with torch.enable_grad():
             loss, self.output = evaluate(closure, owner)
             self._slopes = _differentiate(loss, self.params, owner)

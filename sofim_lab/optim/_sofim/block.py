@@ -13,7 +13,7 @@ from sofim_lab.optim._sofim.shards import Shards, is_sharded, local, sum_over
 PART = 2**20  # numbers of one part: few enough to be in the cache still when their norm is taken
 STIFF = 10.0  # ‖m‖²/ρ from which the rounding of mᵀv is magnified
 
-Part = tuple[list[Tensor], list[Tensor], list[Tensor]]  # parameters, gradients, moments
+Part = tuple[list[Tensor], ...]  # parameters, gradients, moments
 
 
 @dataclass
@@ -32,7 +32,8 @@ class Block:
     states: list[dict[str, Any]]
 
     def __post_init__(self) -> None:
-        group, columns = self.group, (self.ps, self.gs, [state["moment"] for state in self.states])
+        group = self.group
+        columns: Part = (self.ps, self.gs, [state["moment"] for state in self.states])
         if is_sharded(self.ps[0]):
             columns = tuple([local(x, p) for x, p in zip(xs, self.ps, strict=True)] for xs in columns)
         if columns[0][0].is_complex():
@@ -62,11 +63,14 @@ class Block:
             sums.add(ms, gs if with_product else None)
             if decayed:
                 decayed.add(ms, ps)
-        mm, mv = sums.squared_norm(), 0.0
+        mm: Scalar = sums.squared_norm()
+        mv: Scalar = 0.0
         if with_product:
             mv = self._refined(sums, mm, sums.product())
             mv = mv + self.decay * decayed.product() if decayed else mv
-        return self._summed(mm, mv) if self.shards else (mm, mv)
+        if self.shards:
+            mm, mv = self._summed(mm, mv)
+        return mm, mv
 
     def _summed(self, *values: Scalar) -> list[Scalar]:
         """The values summed over all processes that hold a part."""
@@ -109,7 +113,9 @@ class Block:
 
     def _refined(self, sums: Sums, mm: Scalar, mg: Scalar) -> Scalar:
         """Scalar product mᵀg with all its digits where the step is a small difference, at sin²∠(m, g) < 0.1."""
-        if self.device.type != "cpu" or not mm > STIFF * self.rho or not sums.look_parallel(mm, mg):
+        if isinstance(mm, Tensor) or isinstance(mg, Tensor):  # on an accelerator
+            return mg
+        if not mm > STIFF * self.rho or not sums.look_parallel(mm, mg):
             return mg
         gradient = Sums()
         for _, gs, _ in self.parts:

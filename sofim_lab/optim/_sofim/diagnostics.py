@@ -36,6 +36,7 @@ class Gauge:
 
     def record(self) -> Diagnostics:
         """The finished record."""
+        assert self.sums is not None, "a record of nothing"
         mm, ss, mg, gg = self.sums
         size = (mm.sqrt() * gg.sqrt()).clamp_min(torch.finfo(mm.dtype).tiny)
         return Diagnostics(mm.sqrt(), ss.sqrt(), mg / size)

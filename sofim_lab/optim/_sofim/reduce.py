@@ -41,7 +41,7 @@ class Sums:
         columns = (xs,) if ys is None else (xs, ys)
         self._lists.append(columns)
         if xs[0].device.type != "cpu":
-            self._squares.append(wide(torch.stack(torch._foreach_norm(xs, 2, _at_least_float32(xs[0])))).square())
+            self._squares.append(wide(torch.stack(torch._foreach_norm(list(xs), 2, _at_least_float32(xs[0])))).square())
             if ys is not None:
                 dots = [torch.dot(x, y.to(x.dtype)) for x, y in pieces(columns, ON_DEVICE, ON_DEVICE)]
                 self._products.append(wide(torch.stack(dots)))
@@ -107,6 +107,7 @@ def pair(a: Scalar, k: Scalar, dtype: torch.dtype) -> tuple[Scalar, Scalar]:
     if dtype == torch.float64:
         return a, a * k
     if not isinstance(k, Tensor):
+        a = float(a)
         first = min((float32(a * (1 + i * EPS)) for i in range(-2, 3)), key=lambda x: abs(float32(x * k) - x * k))
         return first, float32(first * k)
     firsts = wide((a * wide(1 + torch.arange(-2, 3, device=k.device) * EPS)).float())
@@ -127,8 +128,9 @@ def pieces(columns: Columns, join_to: int, cut_at: int | None) -> Iterator[tuple
         yield from _cut(tuple([column[0] for column in columns]), cut_at)
         return
     wholes = [side_by_side(column) for column in columns]
-    if all(whole is not None for whole in wholes):
-        yield from _cut(tuple(wholes), cut_at)
+    found = tuple([whole for whole in wholes if whole is not None])
+    if len(found) == len(wholes):
+        yield from _cut(found, cut_at)
         return
     for some, numbers in runs(columns[0], join_to):
         if some.stop - some.start == 1:

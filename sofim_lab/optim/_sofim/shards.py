@@ -1,16 +1,19 @@
 """Parameters spread over processes (DTensor, as FSDP2 makes them): their local part, and sums over all parts."""
 
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeGuard, cast
 
 import torch
 from torch import Tensor
 from torch.nn import Parameter
 
+if TYPE_CHECKING:
+    from torch.distributed.tensor import DTensor
+
 Shards = tuple[Any, ...]  # the process groups over which a tensor is cut; () for one that is whole
 
 
-def is_sharded(x: Tensor) -> bool:
+def is_sharded(x: Tensor) -> "TypeGuard[DTensor]":
     """Whether x is a DTensor; its module is not loaded for this question, that takes half a second."""
     if type(x) in (Parameter, Tensor) or "torch.distributed.tensor" not in sys.modules:
         return False
@@ -34,8 +37,8 @@ def local(x: Tensor, like: Tensor | None = None) -> Tensor:
     """The part of x in this process, cut as `like` is; x itself where nothing is spread."""
     if not is_sharded(x):
         return x
-    if like is not None and x.placements != like.placements:
-        x = x.redistribute(placements=like.placements)
+    if like is not None and x.placements != (wanted := cast("DTensor", like).placements):
+        x = x.redistribute(placements=wanted)
     return x.to_local()
 
 

@@ -87,7 +87,7 @@ def _directions(family: list[_Row]) -> list[Tensor]:
 
 def _product(family: list[_Row], ys: list[Tensor]) -> Tensor:
     """Scalar product of m and y in the metric of diag(1/ρ), over all processes, in the widest type."""
-    total: Tensor | float = 0.0
+    total: Any = 0.0  # a tensor from the first row on
     for row, y in zip(family, ys, strict=True):
         mine = sum_over(row.shards, (row.m * y).sum(dtype=widest(y)) / row.group["rho"])
         total = total + (mine.to(total.device) if isinstance(total, Tensor) else mine)
@@ -96,7 +96,7 @@ def _product(family: list[_Row], ys: list[Tensor]) -> Tensor:
 
 def _finite(members: Members) -> Tensor:
     """Whether all gradients are finite, in every process, as a tensor."""
-    bad: Tensor | float = 0.0
+    bad: Any = 0.0  # a tensor from the first gradient on
     for _, ps, gs in members:
         for p, g in zip(ps, gs, strict=True):
             mine = sum_over(shards_of(p), (~torch.isfinite(local(g, p))).any().float())

@@ -139,7 +139,8 @@ class _Camera:
 
     def draw(self, plan: Plan) -> Frames:
         """All frames of a plan."""
-        frames, images = {}, {}
+        frames: dict[tuple[int, ...], Frame] = {}
+        images: dict[bytes, int] = {}
         for place in plan.places:
             image, words, reached = self._shoot({**self.rest, **plan.values(place)})
             index = None if image is None else images.setdefault(image, len(images))

@@ -1,6 +1,7 @@
 """Where a control may stand when its pictures are drawn beforehand."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,13 +67,13 @@ def positions(name: str, control: W.ValueWidget, start: Any, most: int, also: tu
     label = control.description or name
     if hasattr(control, "options"):
         texts, values = zip(*map(_option, control.options), strict=True)
-        chosen = range(len(values))
+        chosen: Sequence[int] = range(len(values))
         if isinstance(control, W.SelectionSlider):
             places = _spread(0, len(values) - 1, min(most, len(values)), [values.index(value) for value in must])
             chosen = sorted({round(place) for place in places})
-        values, texts = [values[i] for i in chosen], [texts[i] for i in chosen]
+        values, texts = tuple(values[i] for i in chosen), tuple(texts[i] for i in chosen)
         menu = not isinstance(control, W.SelectionSlider)
-        return Positions(name, label, tuple(values), tuple(texts), values.index(start), menu)
+        return Positions(name, label, values, texts, values.index(start), menu)
     if isinstance(start, bool):
         return Positions(name, label, (False, True), ("no", "yes"), int(start), menu=True)
     if not (hasattr(control, "min") and hasattr(control, "max")):
