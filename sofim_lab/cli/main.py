@@ -94,8 +94,11 @@ def _parser() -> argparse.ArgumentParser:
         "--readme", action="store_true", help="write README.md, the map of the course, beside lessons.yml"
     )
     _add_run(add("run", "run", "Execute lessons, judge them against their baselines, write a report."))
-    compare = add("compare", "compare", "Judge an earlier run against the baselines again.")
-    compare.add_argument("run", nargs="?", type=Path, default=options.OUTPUT, metavar="RUN", help="its report's folder")
+    compare = add("compare", "compare", "Judge an earlier run against the baselines, or two runs against each other.")
+    compare.add_argument(
+        "runs", nargs="*", type=Path, metavar="RUN", help=f"a report's folder, or two (default: {options.OUTPUT})"
+    )
+    compare.set_defaults(default=options.OUTPUT)
     _add_grade(add("grade", "grade", "Run learners' notebooks apart and say which exercises they solve."))
     student = add("student-edition", "student", "Write the lessons without their solutions into a folder.")
     student.add_argument("folder", type=Path, metavar="DIR", help="new, or an earlier student edition")
@@ -151,6 +154,7 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     )
     add("--solutions", action="store_true", help="run the exercises' solutions, too")
     add("--output", type=Path, default=options.OUTPUT, metavar="DIR", help=f"the report; default: {options.OUTPUT}")
+    add("--history", type=Path, metavar="FILE", help="append this run, and draw all runs in it on a trend page")
     add("--update-baselines", action="store_true", help="measure values and tolerances anew, and write them")
     add("--spread", type=options.count, default=3, metavar="S", help="seeds for --update-baselines; default: 3")
     add("--cell-timeout", type=options.seconds, metavar="SECONDS", help="instead of the manifest's")

@@ -14,9 +14,11 @@ from sofim_lab.lessons.manifest import Lesson, find_notebooks, load_manifest
 from sofim_lab.lessons.outcome import Outcome
 from sofim_lab.lessons.parameters import declared_parameters
 from sofim_lab.lessons.reporting.environment import describe_environment
+from sofim_lab.lessons.reporting.history import append_history, check_history
 from sofim_lab.lessons.reporting.report import write_report
 from sofim_lab.lessons.reporting.runfile import LessonRun, Run
-from sofim_lab.lessons.running.runner import Interrupted, run_lessons
+from sofim_lab.lessons.reporting.trends import write_trends
+from sofim_lab.lessons.running.runner import Interrupted, run_lessons, threads_for
 
 
 def command(arguments: argparse.Namespace) -> int:
@@ -29,6 +31,8 @@ def command(arguments: argparse.Namespace) -> int:
     bare = [lesson.id for lesson in lessons if "SOLUTIONS" not in declared_parameters(lesson.path)]
     if arguments.solutions and bare:
         raise LessonError(f"{bare[0]} has no parameter SOLUTIONS (a student edition has none): leave out --solutions")
+    if arguments.history:
+        check_history(arguments.history)
     with ExitStack() as hold:  # the output folder is ours until the report is written
         return _run(lessons, folder, arguments, hold)
 
@@ -37,12 +41,14 @@ def _run(lessons: Sequence[Lesson], folder: Path, arguments: argparse.Namespace,
     """Carry out a request that makes sense."""
     by_id = {lesson.id: lesson for lesson in lessons}
     runs: dict[str, LessonRun] = {}
+    threads = threads_for(min(arguments.jobs, len(lessons)))
 
     def finished(outcome: Outcome) -> None:
         if outcome.lesson not in runs:
             runs[outcome.lesson] = _with_page(outcome, by_id[outcome.lesson], arguments.output)
             # What is finished can be read already; a kill leaves this, and not the green report of an earlier run.
-            _write(Run(describe_environment(folder), tuple(runs.values()), interrupted=True), folder, arguments.output)
+            so_far = Run(describe_environment(folder, threads), tuple(runs.values()), interrupted=True)
+            _write(so_far, folder, arguments.output)
 
     interrupted, updated = False, True
     try:
@@ -70,18 +76,24 @@ def _run(lessons: Sequence[Lesson], folder: Path, arguments: argparse.Namespace,
         except Interrupted:
             interrupted = True
     done = tuple(runs[lesson.id] for lesson in lessons if lesson.id in runs)
-    return _report(Run(describe_environment(folder), done, interrupted), folder, arguments.output, updated)
+    run = Run(describe_environment(folder, threads), done, interrupted)
+    trends = ""
+    if arguments.history:
+        if not interrupted:
+            append_history(run, arguments.history)
+        trends = write_trends(arguments.history, arguments.output, folder / "baselines")
+    return _report(run, folder, arguments.output, updated, trends)
 
 
-def _write(run: Run, folder: Path, output: Path) -> tuple[list[Verdict], Path]:
+def _write(run: Run, folder: Path, output: Path, trends: str = "") -> tuple[list[Verdict], Path]:
     """Judge what there is, and write the report of it."""
     verdicts = [judge_lesson(lesson, folder / "baselines") for lesson in run.lessons]
-    return verdicts, write_report(run, verdicts, output)
+    return verdicts, write_report(run, verdicts, output, trends)
 
 
-def _report(run: Run, folder: Path, output: Path, updated: bool) -> int:
+def _report(run: Run, folder: Path, output: Path, updated: bool, trends: str) -> int:
     """Write the report, print its short form, and say how it went."""
-    verdicts, page = _write(run, folder, output)
+    verdicts, page = _write(run, folder, output, trends)
     with suppress(BrokenPipeError):  # `| head -1` has read enough: the verdict stands
         print(terminal_table(verdicts, interrupted=run.interrupted))
         print(f"Report: {page}", flush=True)

@@ -28,6 +28,11 @@ def terminal_table(verdicts: Sequence[Verdict], *, interrupted: bool = False) ->
     return "\n".join([*lines, headline(verdicts, interrupted=interrupted).capitalize()])
 
 
+def plain(text: str) -> str:
+    """A text that a terminal only shows."""
+    return CONTROL.sub("", text)
+
+
 def _indented(text: str) -> str:
     """A text below its lesson."""
-    return "    " + CONTROL.sub("", text).replace("\n", "\n      ")
+    return "    " + plain(text).replace("\n", "\n      ")

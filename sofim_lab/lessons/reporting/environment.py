@@ -15,7 +15,10 @@ PACKAGES = ("sofim-lab", "torch", "numpy", "pandas", "scikit-learn", "matplotlib
 
 @dataclasses.dataclass(frozen=True)
 class Environment:
-    """When, where and with what a run was made; `commit` is empty outside a git checkout."""
+    """When, where and with what a run was made; `commit` is empty outside a git checkout.
+
+    A commit that ends in `+` was changed since; `threads` is the number that each lesson's numerical libraries use.
+    """
 
     date: str
     python: str
@@ -25,6 +28,7 @@ class Environment:
     accelerator: str
     commit: str
     packages: dict[str, str]
+    threads: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Plain types only."""
@@ -36,11 +40,12 @@ class Environment:
         return cls(**data)
 
 
-def describe_environment(source: Path) -> Environment:
+def describe_environment(source: Path, threads: str = "") -> Environment:
     """Look around; nothing is measured, and what cannot be found out is left empty.
 
     Args:
         source: a folder of the git checkout whose commit is meant (the notebooks).
+        threads: of each lesson's numerical libraries; PyTorch's own choice otherwise.
 
     Example:
         >>> describe_environment(Path(".")).packages["torch"]
@@ -55,6 +60,7 @@ def describe_environment(source: Path) -> Environment:
         accelerator=_accelerator(),
         commit=_commit(source),
         packages={name: version for name in PACKAGES if (version := installed_version(name))},
+        threads=threads or _threads(),
     )
 
 
@@ -84,6 +90,13 @@ def _accelerator() -> str:
     if torch.cuda.is_available():
         return torch.cuda.get_device_name()
     return "Apple GPU (mps)" if torch.backends.mps.is_available() else ""
+
+
+def _threads() -> str:
+    """How many threads PyTorch uses where nobody says."""
+    import torch
+
+    return str(torch.get_num_threads())
 
 
 def _commit(folder: Path) -> str:

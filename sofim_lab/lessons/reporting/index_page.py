@@ -38,13 +38,14 @@ def jinja(**filters: Callable[..., Any]) -> jinja2.Environment:
     return environment
 
 
-def report_html(run: Run, verdicts: Sequence[Verdict], folder: Path) -> str:
+def report_html(run: Run, verdicts: Sequence[Verdict], folder: Path, trends: str = "") -> str:
     """The page; it needs neither network nor JavaScript, and escapes whatever notebooks and file names bring.
 
     Args:
         run: what was found.
         verdicts: the same lessons, judged.
         folder: where the page will lie; links to pages and notebooks inside it are relative.
+        trends: the trend page's address, if there is one.
 
     Returns:
         An HTML document.
@@ -61,6 +62,7 @@ def report_html(run: Run, verdicts: Sequence[Verdict], folder: Path) -> str:
             mathjax=SCRIPT.as_posix() if (folder / SCRIPT).is_file() else "",  # there if a lesson has a page
             mathjax_config=CONFIG,
             share=share,
+            trends=trends,
             link=lambda path: quote(relative(folder / path, folder)),
             anchor=lambda name: re.sub(r"[^A-Za-z0-9_-]", "-", name),
         )

@@ -11,13 +11,14 @@ from sofim_lab.lessons.reporting.runfile import Run, save_run
 from sofim_lab.lessons.reporting.summary import summary_markdown
 
 
-def write_report(run: Run, verdicts: Sequence[Verdict], folder: Path) -> Path:
+def write_report(run: Run, verdicts: Sequence[Verdict], folder: Path, trends: str = "") -> Path:
     """Write `run.json`, `index.html`, `junit.xml` and `summary.md`, each whole or not at all.
 
     Args:
         run: what was found.
         verdicts: the same lessons, judged.
         folder: the report's folder, made where it does not exist.
+        trends: the name of the trend page in it, if there is one.
 
     Returns:
         The path of `index.html`.
@@ -30,5 +31,5 @@ def write_report(run: Run, verdicts: Sequence[Verdict], folder: Path) -> Path:
     summary = summary_markdown(verdicts, run.environment, interrupted=run.interrupted)
     write_atomically(folder / "summary.md", summary)
     page = folder / "index.html"
-    write_atomically(page, report_html(run, verdicts, folder))
+    write_atomically(page, report_html(run, verdicts, folder, trends))
     return page

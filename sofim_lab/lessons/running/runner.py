@@ -225,6 +225,11 @@ def _environment(jobs: int, threads: int | None) -> dict[str, str]:
     return environment
 
 
+def threads_for(jobs: int) -> str:
+    """Threads of each lesson's numerical libraries when so many run together; empty where they choose themselves."""
+    return _environment(jobs, None).get("OMP_NUM_THREADS", "")
+
+
 @contextmanager
 def _signals() -> Iterator[list[int]]:
     """Collect SIGINT, SIGTERM and SIGHUP instead of dying at any line; as before afterwards and off the main thread."""
