@@ -64,10 +64,15 @@ def test_a_history_that_cannot_be_written_is_refused(tmp_path):
 
 @pytest.fixture
 def page(tmp_path):
-    held = baseline(loss=Expected(0.5, 0.0, 0.1), score=Expected(0.9, 0.0, 0.01, "higher"))
+    held = baseline(
+        loss=Expected(0.5, 0.0, 0.1), score=Expected(0.9, 0.0, 0.01, "higher"), error=Expected(1.0, 0.0, 0.5, "lower")
+    )
     write_atomically(baseline_path(tmp_path / "baselines", LESSON), held.to_text())
     for day, loss in enumerate((0.5, 0.55, 0.8), start=1):
-        append_history(a_run(Metric("loss", loss), Metric("score", 0.99), Metric(EVIL, 1), day=day), tmp_path / "h")
+        append_history(
+            a_run(Metric("loss", loss), Metric("score", 0.99), Metric("error", 0.1), Metric(EVIL, 1), day=day),
+            tmp_path / "h",
+        )
     append_history(a_run(Metric("loss", 7.0), day=4, status="failed"), tmp_path / "h")
     name = write_trends(tmp_path / "h", tmp_path, tmp_path / "baselines")
     return BeautifulSoup((tmp_path / name).read_text(encoding="utf-8"), "html.parser")
@@ -75,7 +80,7 @@ def page(tmp_path):
 
 def test_the_page_draws_each_metric_in_its_band(page):
     rows = {row.th.text: row for row in page("tr") if row.find("svg")}
-    assert list(rows) == ["seconds", "memory, MB", "loss", "score", EVIL]
+    assert list(rows) == ["seconds", "memory, MB", "loss", "score", "error", EVIL]
     loss = rows["loss"]
     assert loss["class"] == ["bad"]
     assert [cell.text for cell in loss("td")[:2]] == ["0.8", "0.4 to 0.6"]
@@ -86,6 +91,8 @@ def test_the_page_draws_each_metric_in_its_band(page):
     )
     assert rows["score"]("td")[1].text == "from 0.89"
     assert not rows["score"].find(class_="out")  # above the band is better
+    assert rows["error"]("td")[1].text == "up to 1.5"
+    assert not rows["error"].find(class_="out")
     assert rows["seconds"]("td")[1].text == "up to 60"
 
 

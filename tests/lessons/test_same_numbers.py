@@ -1,6 +1,10 @@
 """The same seed gives the same numbers, to the last digit, on the same machine with the same number of threads."""
 
+import pytest
+
 from sofim_lab.lessons.running.runner import run_lessons
+
+pytestmark = pytest.mark.slow
 
 TRAIN = """
 import torch
