@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from sofim_lab.distributed.launch import launch
 from sofim_lab.optim import SOFIM
-from sofim_lab.problems import load_digits, mlp
+from sofim_lab.problems import Split, load_digits, mlp
 
 Wrap = Callable[[nn.Sequential], nn.Sequential]
 
@@ -62,8 +62,10 @@ def sharded_run(
     """
     if batch_size < 1 or batch_size % processes:
         raise ValueError(f"batch_size={batch_size!r} must be a multiple of processes={processes!r}: equal parts of it")
-    SOFIM(_network(seed).parameters(), **options)  # refuses what it does not know, here rather than over there
-    return tuple(launch(_rank, processes, processes, steps, batch_size, seed, options, timeout=timeout))
+    SOFIM(network(seed).parameters(), **options)  # refuses what it does not know, here rather than over there
+    # The images are sent: to read them, every process would load scikit-learn, which takes seconds and 120 MB.
+    work = (_images(), steps, batch_size, seed, options)
+    return tuple(launch(_rank, processes, processes, *work, timeout=timeout))
 
 
 def whole_run(*, steps: int = 10, batch_size: int = 60, seed: int = 0, **options: Any) -> RankView:
@@ -83,15 +85,22 @@ def whole_run(*, steps: int = 10, batch_size: int = 60, seed: int = 0, **options
         >>> view.points.shape, view.moments.shape
         (torch.Size([4, 1210]), torch.Size([3, 1210]))
     """
-    return _walk(0, lambda model: model, slice(None), steps, batch_size, seed, options)
+    return _walk(0, lambda model: model, slice(None), _images(), steps, batch_size, seed, options)
 
 
-def _network(seed: int) -> nn.Sequential:
-    """64-16-10 in float64, on the CPU."""
+def network(seed: int = 0) -> nn.Sequential:
+    """The network of both runs: 64-16-10 in float64, on the CPU."""
     return mlp((64, 16, 10), seed=seed, device="cpu", dtype=torch.float64)
 
 
-def _rank(rank: int, processes: int, steps: int, batch_size: int, seed: int, options: dict[str, Any]) -> RankView:
+def _images() -> Split:
+    """The training images in float64."""
+    return load_digits("cpu", dtype=torch.float64).train
+
+
+def _rank(
+    rank: int, processes: int, images: Split, steps: int, batch_size: int, seed: int, options: dict[str, Any]
+) -> RankView:
     """What one process does."""
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import fully_shard
@@ -104,16 +113,22 @@ def _rank(rank: int, processes: int, steps: int, batch_size: int, seed: int, opt
         return model
 
     share = batch_size // processes
-    return _walk(rank, shard, slice(rank * share, (rank + 1) * share), steps, batch_size, seed, options)
+    return _walk(rank, shard, slice(rank * share, (rank + 1) * share), images, steps, batch_size, seed, options)
 
 
 def _walk(
-    rank: int, wrap: Wrap, rows: slice, steps: int, batch_size: int, seed: int, options: dict[str, Any]
+    rank: int,
+    wrap: Wrap,
+    rows: slice,
+    images: Split,
+    steps: int,
+    batch_size: int,
+    seed: int,
+    options: dict[str, Any],
 ) -> RankView:
     """Some steps with this process's rows of each batch."""
-    model = wrap(_network(seed))
+    model = wrap(network(seed))
     optimizer = SOFIM(model.parameters(), **options)
-    images = load_digits("cpu", dtype=torch.float64).train
     points, moments = [_whole(list(model.parameters()))], []
     reductions: tuple[int, ...] = ()
     for step in range(steps):
