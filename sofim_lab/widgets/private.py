@@ -73,7 +73,7 @@ def private_explorer() -> Explorer[PrivateState]:
     """Move noise, clipping norm, rounds and SOFIM's direction; see accuracy and ε."""
     return Explorer(
         {
-            "noise": log_slider("σ", 20.0, 0, 2.3, late=True),
+            "noise": log_slider("σ", 20.0, 0, 2.5, late=True),
             "clip": log_slider("C", 1.0, -2, 1, late=True),
             "rounds": W.IntSlider(value=30, min=5, max=60, step=5, description="rounds", continuous_update=False),
             "direction": W.Dropdown(options=["momentum", "gradient"], description="direction"),
