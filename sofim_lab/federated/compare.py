@@ -68,7 +68,7 @@ def compare(
         for rate in rates[name]:
             tried = run(name, make(rate), tuning_seed)
             tuning[name, rate] = float("inf") if tried.diverged else tried.final.val_loss
-    best = {name: min(rates[name], key=lambda rate, name=name: tuning[name, rate]) for name in servers}
+    best = {name: min((tuning[name, rate], rate) for rate in rates[name])[1] for name in servers}
     runs = tuple(run(name, make(best[name]), seed) for name, make in servers.items() for seed in seeds)
     return Comparison(best, tuning, RaceResult(runs))
 

@@ -56,8 +56,8 @@ def _federated(name: str, alpha: float, participation: float, steps: int, rounds
     parts = dirichlet_split(digits.train.y, CLIENTS, alpha)
     server = (SERVERS.get(name) or fed_avg(0.2 * steps))(model.parameters())
     work = LocalWork(steps, rate=0.2, batch_size=32)
-    options = {"rounds": rounds, "work": work, "participation": participation, "name": name, "progress": False}
-    return federate(model, digits, server, parts, **options)
+    run = partial(federate, model, digits, server, parts, rounds=rounds, work=work, participation=participation)
+    return run(name=name, progress=False)
 
 
 def clients_state(alpha: float, participation: float, steps: int, server: str, rounds: int = 30) -> ClientsState:

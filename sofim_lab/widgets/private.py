@@ -1,11 +1,12 @@
 """Explorer of lesson 09: training with clipped gradients and noise."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
 import ipywidgets as W
 
-from sofim_lab.federated import Privacy, dirichlet_split, fed_ema, fed_sofim, federate
+from sofim_lab.federated import Privacy, Server, dirichlet_split, fed_ema, fed_sofim, federate
 from sofim_lab.plots import Picture, new_axes, picture, set_title
 from sofim_lab.plots.beyond import describe_rounds, plot_rounds
 from sofim_lab.problems import mlp
@@ -15,6 +16,11 @@ from sofim_lab.widgets.federated import digits_on_cpu
 from sofim_lab.widgets.sliders import log_slider
 
 DELTA = 1e-4
+SERVERS: dict[str, Callable[[float], Server]] = {
+    "SOFIM, momentum": lambda rate: fed_sofim(rate, rho=0.5),
+    "SOFIM, gradient": lambda rate: fed_sofim(rate, rho=0.5, direction="gradient"),
+    "averaged momentum": fed_ema,
+}
 
 
 @dataclass(frozen=True)
@@ -33,10 +39,8 @@ def _private(name: str, noise: float, clip: float, rounds: int) -> TrainingResul
     digits, model = digits_on_cpu(), mlp((64, 10), device="cpu")
     parts = dirichlet_split(digits.train.y, 10, 0.5)
     rate, privacy = 3.0, Privacy(clip, noise, DELTA)
-    options = {"direction": name.removeprefix("SOFIM, ")} if name.startswith("SOFIM") else {}
-    server = fed_sofim(rate, rho=0.5, **options) if options else fed_ema(rate)
-    run = {"rounds": rounds, "privacy": privacy, "name": name, "progress": False}
-    return federate(model, digits, server(model.parameters()), parts, **run)
+    server = SERVERS[name](rate)(model.parameters())
+    return federate(model, digits, server, parts, rounds=rounds, privacy=privacy, name=name, progress=False)
 
 
 def private_state(noise: float, clip: float, rounds: int, direction: str) -> PrivateState:
