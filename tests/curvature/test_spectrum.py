@@ -242,6 +242,18 @@ def test_a_constant_spectrum_is_drawn_too():
     assert found.grid[found.density.argmax()] == pytest.approx(1, abs=1e-3)
 
 
+@pytest.mark.parametrize(("level", "sigma"), [(0.0, 0.01), (0.5, 0.01), (-0.5, 0.01), (-4.0, 0.04), (4.0, 0.04)])
+def test_a_spectrum_of_one_value_has_a_width_of_its_size(level, sigma):
+    found = spectral_density(level * torch.eye(4, dtype=torch.float64), steps=3, probes=2)
+    assert found.sigma == pytest.approx(sigma, rel=1e-9)
+
+
+@pytest.mark.parametrize(("start", "got"), [([1.0, 0.0, 0.0], "got list"), (torch.ones(2), r"got \(2,\)")])
+def test_a_start_that_is_no_vector_of_the_matrix_is_named(start, got):
+    with pytest.raises(ValueError, match=rf"start must be a tensor of shape \(3,\), {got}"):
+        top_eigenpairs(torch.eye(3), start=start)
+
+
 class Broken:
     """A matrix whose products are not finite."""
 

@@ -94,8 +94,9 @@ def _tolerances(lesson: str, a: Outcome, b: Outcome, baselines: Path) -> tuple[d
     except BaselineError:
         return {}, "its baseline cannot be read, so only float32 noise is allowed"
     held: dict[str, list[Expected]] = {}
-    for device in {a.device, b.device} if baseline else ():
-        for name, expected in (baseline.section(device, a.profile) or {}).items():
+    for device in {a.device, b.device}:
+        section = baseline.section(device, a.profile) if baseline else None
+        for name, expected in (section or {}).items():
             held.setdefault(name, []).append(expected)
     return held, "no baseline, so only float32 noise is allowed"
 
@@ -112,5 +113,5 @@ def _pair(lesson: str, a: Metric, b: Metric | None, held: list[Expected], note: 
         return dataclasses.replace(pair, verdict="non-finite", difference=None)
     scale = max(abs(a.value), abs(b.value))
     allowed = max((expected.atol + expected.rtol * scale for expected in held), default=FLOAT_NOISE * scale)
-    verdict = "agree" if abs(difference) <= allowed else "differ"
+    verdict: Agreement = "agree" if abs(difference) <= allowed else "differ"
     return dataclasses.replace(pair, verdict=verdict, allowed=allowed, note="" if held else note)
