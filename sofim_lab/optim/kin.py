@@ -26,6 +26,7 @@ class AlongMoment(Optimizer):
         lr: η > 0 of the SOFIM that the rule is matched to.
         rho: its ρ > 0.
         beta: β in [0, 1).
+        bias_correction: Whether m is M/(1 − βᵗ), or M itself.
 
     Raises:
         ValueError: Another rule, or an option out of its range.
@@ -42,14 +43,21 @@ class AlongMoment(Optimizer):
     """
 
     def __init__(
-        self, params: Iterable[Any], rule: str = "constant rate", lr: float = 1.0, rho: float = 0.5, beta: float = 0.9
+        self,
+        params: Iterable[Any],
+        rule: str = "constant rate",
+        lr: float = 1.0,
+        rho: float = 0.5,
+        beta: float = 0.9,
+        bias_correction: bool = True,
     ) -> None:
         if rule not in RULES:
             raise ValueError(f"rule={rule!r} is unknown: choose one of {', '.join(RULES)}")
         if not 0 <= beta < 1:
             raise ValueError(f"beta={beta!r} must lie in [0, 1)")
         step_lengths(torch.ones(()), lr, rho)  # refuses what is out of range
-        super().__init__(params, {"rule": rule, "lr": lr, "rho": rho, "beta": beta})
+        known = {"rule": rule, "lr": lr, "rho": rho, "beta": beta, "bias_correction": bias_correction}
+        super().__init__(params, known)
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -65,7 +73,8 @@ class AlongMoment(Optimizer):
             state = self.state[p]
             state["step"] = state.get("step", 0) + 1
             state["moment"] = torch.lerp(p.grad, state.get("moment", torch.zeros_like(p)), known["beta"])
-            moments.append(state["moment"] / (1 - known["beta"] ** state["step"]))
+            lag = known["beta"] ** state["step"] if known["bias_correction"] else 0.0
+            moments.append(state["moment"] / (1 - lag))
         norm = torch.stack([m.square().sum() for m in moments]).sum().sqrt() if moments else torch.zeros(())
         if norm > 0:
             rate = step_lengths(norm, known["lr"], known["rho"])[known["rule"]] / norm

@@ -1,25 +1,19 @@
 """All optimizers by name: what a race, a sweep and a figure need to know of each, in one place."""
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
 from torch import nn
 from torch.optim import Optimizer
 
+from sofim_lab.optim.controls import BETAS, CONTROLS, SOFIM_GRID
 from sofim_lab.optim.entry import ClosureKind, Entry, LogUniform
 
 __all__ = ["Entry", "LogUniform", "closure_kind", "get", "make", "names", "register", "unregister"]
 
 _OURS = "sofim_lab.optim"
-_BETAS = (0.8, 0.9, 0.95, 0.99)
-# Ranges for losses of order one on inputs of order one. SOFIM's natural rate is ρ: η and ρ have the same range.
-_SOFIM_GRID: Mapping[str, LogUniform | tuple[Any, ...]] = {
-    "lr": LogUniform(0.01, 10.0),
-    "rho": LogUniform(0.01, 10.0),
-    "beta": _BETAS,
-}
 _DAMPING_GRID = {"damping": LogUniform(1e-4, 1.0)}
 
 _entries: dict[str, Entry] = {}
@@ -98,7 +92,7 @@ def register(entry: Entry, *, replacing: bool = False) -> Entry:
     Example:
         >>> import torch
         >>> register(Entry("SGD, Nesterov", torch.optim.SGD, options={"nesterov": True, "momentum": 0.9})).marker
-        1
+        2
         >>> make("SGD, Nesterov", nn.Linear(2, 1).parameters()).param_groups[0]["nesterov"]
         True
         >>> _ = unregister("SGD, Nesterov")
@@ -150,13 +144,13 @@ for _entry in (
         "SOFIM",
         f"{_OURS}.sofim:SOFIM",
         defaults={"lr": 1.0, "rho": 0.5, "beta": 0.9},
-        grid=_SOFIM_GRID,
+        grid=SOFIM_GRID,
     ),
     Entry(
         "SGD momentum",
         "torch.optim:SGD",
         defaults={"lr": 0.1, "momentum": 0.9},
-        grid={"lr": LogUniform(1e-3, 1.0), "momentum": _BETAS},
+        grid={"lr": LogUniform(1e-3, 1.0), "momentum": BETAS},
         label="SGD with momentum",
     ),
     Entry(
@@ -205,7 +199,7 @@ for _entry in (
         f"{_OURS}.sofim:SOFIM",
         options={"direction": "gradient"},
         defaults={"lr": 0.1, "rho": 0.5, "beta": 0.9},
-        grid=_SOFIM_GRID,
+        grid=SOFIM_GRID,
         label="SOFIM, gradient direction",
     ),
     Entry(
@@ -238,5 +232,6 @@ for _entry in (
         grid={"lr": LogUniform(0.05, 5.0), "rho": LogUniform(0.05, 5.0), "rank": (5, 20, 50)},
         label="Nyström-SGD",
     ),
+    *CONTROLS,
 ):
     register(_entry)

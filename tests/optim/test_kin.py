@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from sofim_lab.optim import SOFIM
+from sofim_lab.optim import SOFIM, registry
 from sofim_lab.optim.kin import RULES, AlongMoment
 
 SHAPES = ((3, 4), (4,), (2, 2))
@@ -29,6 +29,33 @@ def test_the_constant_rate_is_sofim_at_a_large_rho():
     plain = after(lambda p: AlongMoment(p, "constant rate", lr=0.4, rho=2.0))
     stiff = after(lambda p: SOFIM(p, lr=0.2e12, rho=1e12))
     torch.testing.assert_close(plain, stiff, rtol=1e-9, atol=1e-9)
+
+
+def test_without_bias_correction_m_is_what_torch_accumulates():
+    """torch's buffer starts at the first gradient instead of (1 − β) times it: from zero gradients on they agree."""
+
+    def sgd(params):
+        optimizer = torch.optim.SGD(params, lr=0.3, momentum=0.9, dampening=0.9)
+        for p in params:
+            p.grad = torch.zeros_like(p)
+        optimizer.step()
+        return optimizer
+
+    raw = after(lambda p: AlongMoment(p, "constant rate", lr=0.3, rho=1.0, beta=0.9, bias_correction=False))
+    torch.testing.assert_close(raw, after(sgd), rtol=1e-12, atol=1e-12)
+
+
+def test_the_controls_are_matched_to_sofim():
+    """At the same η and ρ the rules are those of lesson 06; one setting less where ρ is tied to η."""
+    at = {"lr": 0.7, "beta": 0.8}
+    for name, rule, rho in (("constant-rate mean", "constant rate", 1.0), ("normalised mean", "normalised", 0.25)):
+        control = after(lambda p, name=name: registry.make(name, p, **at))
+        by_hand = after(lambda p, rule=rule, rho=rho: AlongMoment(p, rule, rho=rho, **at))
+        torch.testing.assert_close(control, by_hand, rtol=0, atol=0)
+    scalar = after(lambda p: registry.make("SOFIM as one scalar", p, rho=0.3, **at))
+    torch.testing.assert_close(scalar, after(lambda p: SOFIM(p, rho=0.3, **at)), rtol=1e-12, atol=1e-12)
+    bare = after(lambda p: registry.make("SOFIM without moment", p, rho=0.3, lr=0.7))
+    torch.testing.assert_close(bare, after(lambda p: SOFIM(p, 0.7, 0.0, 0.3)), rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("rule", ["clipped", "normalised"])

@@ -64,10 +64,10 @@ def test_every_corner_of_a_grid_is_in_range_and_around_the_defaults(name, linear
 
 def test_no_two_optimizers_look_alike():
     looks = [(registry.get(name).colour, registry.get(name).marker) for name in registry.names()]
-    assert len(set(looks)) == len(looks) == 12
+    assert len(set(looks)) == len(looks) == 17
     assert len({colour for colour, _ in looks[:7]}) == 7
     assert {colour for colour, _ in looks} <= set(PALETTE)
-    assert len({registry.get(name).label for name in registry.names()}) == 12
+    assert len({registry.get(name).label for name in registry.names()}) == 17
 
 
 def test_relatives_share_a_colour():
@@ -134,7 +134,7 @@ def test_an_own_optimizer_joins_with_a_look_of_its_own(own_entry, linear):
     assert registry.names()[-1] == "mine"
     assert entry.label == "mine"
     looks = {(registry.get(name).colour, registry.get(name).marker) for name in registry.names()}
-    assert len(looks) == 13
+    assert len(looks) == 18
     optimizer = registry.make("mine", linear.parameters())
     assert optimizer.param_groups[0]["lr"] == 0.25
     assert registry.closure_kind(optimizer) == "loss"  # not SGD's, though it inherits from it
