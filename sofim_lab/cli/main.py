@@ -105,6 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     clean = add("clean", "clean", "Strip notebooks of outputs, counts and what a program left in them, for git.")
     clean.add_argument("files", nargs="+", type=Path, metavar="FILE", help="an .ipynb, changed in place")
     _add_site(add("site", "site", "Execute lessons and make a website of them that needs no kernel and no network."))
+    _add_bench(add("bench", "bench", "Run the benchmark of the optimizers, or what is left of it; write its tables."))
     add("lab", "lab", "Open JupyterLab on the lessons; other options go to JupyterLab.")
     doctor = add("doctor", "doctor", "Say what is installed, which devices there are, and what would not work.")
     doctor.add_argument("--output", type=Path, default=options.OUTPUT, metavar="DIR", help="folder to try writing to")
@@ -128,6 +129,24 @@ def _add_site(parser: argparse.ArgumentParser) -> None:
     _add_what(parser)
     add("--output", type=Path, default=options.SITE, metavar="DIR", help=f"the site; default: {options.SITE}")
     add("--no-progress", dest="progress", action="store_false", help="no progress bar")
+
+
+def _add_bench(parser: argparse.ArgumentParser) -> None:
+    """The options of `bench`."""
+    add = parser.add_argument
+    add("--profile", choices=("quick", "full", "tiny"), default="quick", help="how much to run; default: quick")
+    add("--device", choices=("cpu", "cuda", "mps"), default="cpu", help="default: cpu")
+    add("--jobs", type=options.count, default=1, metavar="N", help="processes; default: 1")
+    add("--store", type=Path, metavar="FILE", help="finished runs, a line each; default: PROFILE.jsonl in the output")
+    add("--output", "--out", type=Path, default=options.BENCH, metavar="DIR", help=f"default: {options.BENCH}")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument(
+        "--pilot", action="store_true", help="only measure the targets, with SGD momentum, and print them"
+    )
+    what.add_argument("--costs", action="store_true", help="only time an epoch of each optimizer; let nothing else run")
+    what.add_argument("--report", action="store_true", help="only write the tables of what the store holds")
+    add("--rounds", type=options.count, default=9, metavar="N", help="epochs timed of each with --costs; default: 9")
+    add("--no-progress", dest="progress", action="store_false", help="no progress bars")
 
 
 def _add_what(parser: argparse.ArgumentParser) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 OUTPUT = Path("build", "report")
 SITE = Path("build", "site")
+BENCH = Path("build", "bench")
 
 
 def count(text: str) -> int:

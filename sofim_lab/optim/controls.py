@@ -39,7 +39,7 @@ CONTROLS = (
         "normalised mean",
         _KIN,
         options={"rule": "normalised", "rho": 0.25},
-        defaults={"lr": 0.03, "beta": 0.9},
+        defaults={"lr": 0.1, "beta": 0.9},
         grid={"lr": LogUniform(1e-3, 1.0), "beta": BETAS},
     ),
     Entry(

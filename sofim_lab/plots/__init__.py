@@ -2,6 +2,14 @@
 
 from sofim_lab.optim.palette import PALETTE
 from sofim_lab.plots.animation import animate_descent
+from sofim_lab.plots.benchmark import (
+    describe_step_shares,
+    describe_times,
+    describe_verdicts,
+    plot_step_shares,
+    plot_times,
+    plot_verdicts,
+)
 from sofim_lab.plots.curvature import (
     describe_cancellation,
     describe_cost,
@@ -64,6 +72,9 @@ __all__ = [
     "describe_sharpness",
     "describe_stability",
     "describe_step_lengths",
+    "describe_step_shares",
+    "describe_times",
+    "describe_verdicts",
     "log_x",
     "log_y",
     "look",
@@ -87,7 +98,10 @@ __all__ = [
     "plot_stability",
     "plot_step_length",
     "plot_step_lengths",
+    "plot_step_shares",
     "plot_surface",
+    "plot_times",
+    "plot_verdicts",
     "scale_of",
     "set_title",
 ]

@@ -1,0 +1,115 @@
+"""The protocol of the benchmark as data: what is run, how often, and which values count as reached."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sofim_lab.optim import registry
+
+MEASURES = {"train_loss": "training loss", "test_loss": "test loss", "test_accuracy": "test accuracy"}
+TUNED_ON = "val_loss"
+
+
+@dataclass(frozen=True)
+class Task:
+    """One problem: data, model and stream of batches, with the values that are to be reached on it.
+
+    Args:
+        data: A name of `sofim_lab.problems.DATASETS`.
+        model: A name of `sofim_lab.problems.MODELS`.
+        stream: A name of `sofim_lab.problems.streams`.
+        epochs: Passes over the training images; a target that is not reached in them is censored.
+        batch_size: Images a step.
+        targets: Value to reach by measure: losses at most, accuracies at least. `val_loss` is for tuning alone.
+
+    Raises:
+        ValueError: epochs is less than 1, or the targets lack a measure.
+
+    Example:
+        >>> at = {"train_loss": 0.1, "test_loss": 0.2, "test_accuracy": 0.9, "val_loss": 0.2}
+        >>> Task("digits", "mlp", targets=at).title
+        'digits, mlp'
+    """
+
+    data: str
+    model: str
+    stream: str = "shuffled"
+    epochs: int = 30
+    batch_size: int = 64
+    targets: Mapping[str, float] = field(default_factory=dict, hash=False)
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1:
+            raise ValueError(f"epochs={self.epochs} must be 1 or more")
+        missing = sorted({*MEASURES, TUNED_ON} - self.targets.keys())
+        if self.targets and missing:
+            raise ValueError(f"targets of {self.title} lack {', '.join(missing)}: run the pilot for them")
+
+    @property
+    def title(self) -> str:
+        """Its name in tables."""
+        return ", ".join([self.data, self.model] + [self.stream] * self.shifted)
+
+    @property
+    def setting(self) -> dict[str, Any]:
+        """What `sofim_lab.training.sweep` needs to know of it."""
+        return {name: getattr(self, name) for name in ("data", "model", "stream", "epochs", "batch_size")}
+
+    @property
+    def shifted(self) -> bool:
+        """Whether the distribution of the labels changes from batch to batch."""
+        return self.stream != "shuffled"
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """What a benchmark runs.
+
+    Args:
+        name: Its name in reports.
+        tasks: The problems.
+        optimizers: Names of `sofim_lab.optim.registry`, each tuned with the same budget.
+        configurations: The budget: settings tried for an optimizer on a task.
+        tuning_seeds: A run of each setting for each.
+        final_seeds: A run of the selected setting for each; other seeds than the tuning's.
+        studied: The task on which sensitivity and ablations are measured; None leaves them out.
+        scanned: Optimizers whose learning rate is varied there.
+        factors: By which it is multiplied.
+        scan_seeds: Seeds of these runs, and of the ablations.
+
+    Raises:
+        ValueError: A name is unknown, seeds are used twice, or nothing is to be run.
+    """
+
+    name: str
+    tasks: tuple[Task, ...]
+    optimizers: tuple[str, ...]
+    configurations: int
+    tuning_seeds: tuple[int, ...]
+    final_seeds: tuple[int, ...]
+    studied: Task | None = None
+    scanned: tuple[str, ...] = ()
+    factors: tuple[float, ...] = ()
+    scan_seeds: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in (*self.optimizers, *self.scanned):
+            registry.get(name)
+        if not (self.tasks and self.optimizers and self.tuning_seeds and self.final_seeds):
+            raise ValueError(f"protocol {self.name!r} needs tasks, optimizers, tuning_seeds and final_seeds")
+        twice = sorted(set(self.tuning_seeds) & set(self.final_seeds))
+        if twice:
+            raise ValueError(f"seeds {twice} tune and judge at once: final_seeds must be others than tuning_seeds")
+        if "SOFIM" not in self.optimizers:
+            raise ValueError(f"protocol {self.name!r} has no 'SOFIM' among its optimizers, whose claims it judges")
+        if self.studied is not None and self.studied not in self.tasks:
+            raise ValueError(f"studied={self.studied.title!r} must be one of the tasks")
+        unknown = sorted(set(self.scanned) - set(self.optimizers))
+        if unknown:
+            raise ValueError(f"scanned={unknown} are not tuned: add them to the optimizers")
+
+    @property
+    def runs(self) -> int:
+        """How many runs tuning and judging take, without sensitivity and ablations."""
+        each = self.configurations * len(self.tuning_seeds) + len(self.final_seeds)
+        return len(self.tasks) * (len(self.optimizers) * each + len(self.final_seeds))

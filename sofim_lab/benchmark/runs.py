@@ -1,0 +1,192 @@
+"""Running the protocol, or reading what was run: both give one `Benchmark`."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from sofim_lab.benchmark.protocol import Protocol, Task
+from sofim_lab.benchmark.races import as_race
+from sofim_lab.benchmark.selection import ranking
+from sofim_lab.benchmark.stages import ablated, judged, scanned, tuned
+from sofim_lab.benchmark.targets import time_to_target
+from sofim_lab.training import Configuration, RaceResult, Sweep, sweep
+
+_TUNING, _FINAL = ("train", "val"), ("train", "val", "test")
+_Source = Callable[[Sequence[Configuration], Task, Sequence[int], Sequence[str]], Sweep]
+
+
+class NotRun(LookupError):
+    """A store lacks runs that were asked for."""
+
+
+@dataclass(frozen=True, eq=False)
+class Final:
+    """A task after tuning.
+
+    Attributes:
+        task: The problem.
+        chosen: The configuration by name in tables; optimizers, and SOFIM as one scalar.
+        sweep: Its runs on the final seeds.
+        ranked: Of each optimizer the table of `ranking`.
+    """
+
+    task: Task
+    chosen: Mapping[str, Configuration]
+    sweep: Sweep
+    ranked: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+
+    def times(self, measure: str, unit: str = "epoch") -> dict[str, NDArray[np.float64]]:
+        """Times to the target of a measure: one a seed, infinite where censored, by the name of the optimizer."""
+        found = time_to_target(self.sweep.frame, measure, self.task.targets[measure], unit)
+        return {name: found[one.key].sort_index().to_numpy() for name, one in self.chosen.items()}
+
+    def race(self, names: Sequence[str] | None = None) -> RaceResult:
+        """Its runs as those of a race, for the figures of races; without single steps.
+
+        Args:
+            names: Some of the optimizers, those that were not run left out; all by default.
+        """
+        wanted = {self.chosen[name].key: name for name in (names or self.chosen) if name in self.chosen}
+        return as_race(
+            [(wanted[run["configuration"]], run) for run in self.sweep.runs if run["configuration"] in wanted]
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Benchmark:
+    """What was measured of a protocol.
+
+    Attributes:
+        protocol: What was asked for.
+        finals: The tasks that were run to the end, by title.
+        scans: Runs with multiples of the selected learning rate, by optimizer and factor; empty if not run.
+        cuts: Runs of SOFIM with one change, by the change; empty if not run.
+    """
+
+    protocol: Protocol
+    finals: Mapping[str, Final]
+    scans: Mapping[str, Mapping[float, Sweep]] = field(default_factory=dict)
+    cuts: Mapping[str, Sweep] = field(default_factory=dict)
+
+    def on(self, data: str, *, shifted: bool = False) -> list[Final]:
+        """The tasks on a data set, with shuffled batches or with shifted ones."""
+        return [one for one in self.finals.values() if one.task.data == data and one.task.shifted == shifted]
+
+    def scan_race(self) -> RaceResult:
+        """The runs with multiples of the learning rate, for `plot_sensitivity`."""
+        return as_race(
+            [(name, run) for name, own in self.scans.items() for sweep in own.values() for run in sweep.runs]
+        )
+
+
+def run(
+    protocol: Protocol,
+    store: str | Path | None = None,
+    *,
+    device: str = "cpu",
+    n_jobs: int | None = None,
+    progress: bool | None = None,
+) -> Benchmark:
+    """Run what a store does not hold yet: task by task, first the tuning, then the final runs; at last the studies.
+
+    Args:
+        protocol: What to run.
+        store: See `sofim_lab.training.sweep`; the same call continues what was interrupted.
+        device: Where each run computes.
+        n_jobs: Processes; see there.
+        progress: Show bars.
+
+    Returns:
+        `Benchmark` with every task.
+
+    Example:
+        >>> from sofim_lab.benchmark import TINY
+        >>> run(TINY, progress=False).finals["digits, mlp"].times("train_loss")["SOFIM"].shape
+        (3,)
+    """
+
+    def source(few: Sequence[Configuration], task: Task, seeds: Sequence[int], splits: Sequence[str]) -> Sweep:
+        how = {"store": store, "device": device, "n_jobs": n_jobs, "progress": progress}
+        return sweep(few, **task.setting, seeds=seeds, evaluate_on=splits, **how)
+
+    finals = {task.title: _final(protocol, task, source) for task in protocol.tasks}
+    return Benchmark(protocol, finals, *_studies(protocol, finals, source))
+
+
+def read(protocol: Protocol, store: str | Path, *, device: str = "cpu") -> Benchmark:
+    """What a store holds of a protocol, also while `run` adds to it; a task that is not complete counts as not run.
+
+    Args:
+        protocol: What was asked for.
+        store: The file.
+        device: Where the runs were computed.
+
+    Returns:
+        `Benchmark` with the tasks that are complete.
+
+    Raises:
+        FileNotFoundError: There is no such store.
+    """
+    known = {_place(run): run for run in Sweep.read(store).runs if run["device"] == device}
+
+    def source(few: Sequence[Configuration], task: Task, seeds: Sequence[int], splits: Sequence[str]) -> Sweep:
+        where = (task.model, task.data, task.stream, task.batch_size, task.epochs, tuple(splits))
+        wanted = [(one.key, seed, *where) for one in few for seed in seeds]
+        if any(place not in known for place in wanted):
+            raise NotRun(f"{store} has no complete runs of {task.title}")
+        return Sweep(tuple(known[place] for place in wanted))
+
+    finals = {}
+    for task in protocol.tasks:
+        try:
+            finals[task.title] = _final(protocol, task, source)
+        except NotRun:
+            continue
+    try:
+        return Benchmark(protocol, finals, *_studies(protocol, finals, source))
+    except NotRun:
+        return Benchmark(protocol, finals)
+
+
+def _place(run: Mapping[str, object]) -> tuple[object, ...]:
+    """What tells a run from the others of a store."""
+    names = ("configuration", "seed", "model", "data", "stream", "batch_size", "epochs")
+    return (*(run[name] for name in names), tuple(run["evaluate_on"]))
+
+
+def _final(protocol: Protocol, task: Task, source: _Source) -> Final:
+    """Tune on a task, then run what was selected."""
+    few = tuned(protocol)
+    frame = source(few, task, protocol.tuning_seeds, _TUNING).frame
+    ranked = {name: ranking(own, task.targets["val_loss"]) for name, own in frame.groupby("optimizer", sort=False)}
+    by_key = {one.key: one for one in few}
+    chosen = judged({name: by_key[table.index[0]] for name, table in ranked.items()})
+    return Final(task, chosen, source(list(chosen.values()), task, protocol.final_seeds, _FINAL), ranked)
+
+
+def _studies(
+    protocol: Protocol, finals: Mapping[str, Final], source: _Source
+) -> tuple[dict[str, dict[float, Sweep]], dict[str, Sweep]]:
+    """Sensitivity and ablations on the task that is studied."""
+    task = protocol.studied
+    if task is None or task.title not in finals:
+        return {}, {}
+    chosen = finals[task.title].chosen
+    scans = scanned(protocol, chosen)
+    few = [one for by_factor in scans.values() for one in by_factor.values()]
+    tried = source(few, task, protocol.scan_seeds, _FINAL) if few else Sweep(())
+    cuts = ablated(chosen)
+    cut = source(list(cuts.values()), task, protocol.scan_seeds, _FINAL)
+    return (
+        {name: {factor: _of(tried, one) for factor, one in own.items()} for name, own in scans.items()},
+        {change: _of(cut, one) for change, one in cuts.items()},
+    )
+
+
+def _of(whole: Sweep, one: Configuration) -> Sweep:
+    """The runs of one configuration."""
+    return Sweep(tuple(run for run in whole.runs if run["configuration"] == one.key))

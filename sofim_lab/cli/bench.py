@@ -1,0 +1,74 @@
+"""`sofim-lab bench`: run the benchmark's protocol, or what is left of it, and write its tables and figures."""
+
+import argparse
+from pathlib import Path
+
+import pandas as pd
+
+from sofim_lab import plots
+from sofim_lab.benchmark import PROTOCOLS, Benchmark, Verdict, measure_costs, read, read_costs, run, run_pilot
+from sofim_lab.benchmark.report import cost_table, table, write_report
+from sofim_lab.lessons.errors import LessonError
+from sofim_lab.problems import DATASETS
+
+SHOWN = ("SOFIM", "SGD momentum", "Adam", "constant-rate mean", "clipped mean")  # a race with all is a tangle
+
+
+def command(arguments: argparse.Namespace) -> int:
+    """Run, judge, write; with `--pilot` or `--costs` measure those alone, with `--report` only write."""
+    protocol, folder = PROTOCOLS[arguments.profile], arguments.output
+    store = arguments.store or folder / f"{protocol.name}.jsonl"
+    how = {"n_jobs": arguments.jobs, "progress": None if arguments.progress else False}
+    try:
+        if arguments.pilot:
+            targets = run_pilot(protocol, store.with_name(f"{store.stem}-pilot.jsonl"), **how)
+            print(table(targets.reset_index(names="task")))
+            return 0
+        there = {"device": arguments.device}
+        only = arguments.costs or arguments.report
+        found = read(protocol, store, **there) if only else run(protocol, store, **there, **how)
+    except (ValueError, ImportError, RuntimeError, FileNotFoundError) as error:
+        raise LessonError(str(error)) from error
+    if arguments.costs:
+        return _costs(found, folder, arguments)
+    return _write(found, folder, read_costs(folder / "costs.csv"))
+
+
+def _costs(found: Benchmark, folder: Path, arguments: argparse.Namespace) -> int:
+    """Time the optimizers in turns on each data set and model, and keep the table."""
+    if not found.finals:
+        raise LessonError("no task is complete in the store: run `sofim-lab bench` first")
+    plain = [one for one in found.finals.values() if not one.task.shifted]  # the order of the samples costs nothing
+    how = {"rounds": arguments.rounds, "device": arguments.device}
+    costs = pd.concat([measure_costs(one.task, one.chosen, **how) for one in plain])
+    folder.mkdir(parents=True, exist_ok=True)
+    costs.to_csv(folder / "costs.csv", index=False)
+    print(table(cost_table(costs)))
+    return 0
+
+
+def _write(found: Benchmark, folder: Path, costs: pd.DataFrame | None) -> int:
+    """Tables, figures, and the verdicts on the terminal."""
+    heading = f"Protocol `{found.protocol.name}`, {len(found.finals)} of {len(found.protocol.tasks)} tasks complete."
+    page, judged = write_report(found, folder, tuple(DATASETS), costs, heading)
+    _figures(found, judged, folder)
+    for verdict in judged:
+        if verdict.ratio is not None:
+            print(verdict)
+    print(f"Report: {page}")
+    return 0
+
+
+def _figures(found: Benchmark, judged: list[Verdict], folder: Path) -> None:
+    """Races and times of each task, verdicts, learning rates: a PNG each."""
+    drawn = {}
+    for final in found.finals.values():
+        name = "-".join((final.task.data, final.task.model, final.task.stream))
+        drawn[f"race-{name}"] = plots.plot_race(final.race(SHOWN), band="confidence")
+        drawn[f"times-{name}"] = plots.plot_times(final)
+    if any(one.ratio is not None for one in judged):
+        drawn["verdicts"] = plots.plot_verdicts(judged)
+    if found.scans:
+        drawn["learning-rates"] = plots.plot_sensitivity(found.scan_race(), "train_loss")
+    for name, ax in drawn.items():
+        (folder / f"{name}.png").write_bytes(plots.picture(ax, name).png)

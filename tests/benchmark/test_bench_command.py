@@ -1,0 +1,70 @@
+"""`sofim-lab bench` on the tiny protocol: continues a store, writes tables and figures, names what is wrong."""
+
+import shutil
+
+import pandas as pd
+import pytest
+
+from sofim_lab.cli.main import main
+from sofim_lab.problems import DATASETS
+
+
+@pytest.fixture
+def folder(tiny, tmp_path):
+    shutil.copy(tiny[1], tmp_path / "tiny.jsonl")
+    return tmp_path
+
+
+def test_it_writes_tables_and_figures_and_runs_nothing_twice(folder, capsys):
+    store = folder / "tiny.jsonl"
+    before = store.read_bytes()
+    assert main(["bench", "--profile", "tiny", "--out", str(folder), "--no-progress"]) == 0
+    assert store.read_bytes() == before
+    shown = capsys.readouterr().out
+    assert "digits: fewer epochs to the targets than SGD with momentum: " in shown
+    page = (folder / "report.md").read_text(encoding="utf-8")
+    for part in ("### Verdicts", "### Epochs to target", "undecided: not run", "### One change to SOFIM", "> 2"):
+        assert part in page
+    verdicts = pd.read_csv(folder / "verdicts.csv")
+    assert set(verdicts["data"]) == set(DATASETS)
+    assert set(verdicts["status"]) <= {"supported", "not supported", "undecided"}
+    pictures = {path.name for path in folder.glob("*.png")}
+    assert pictures == {"race-digits-mlp-shuffled.png", "times-digits-mlp-shuffled.png", "verdicts.png",
+                        "learning-rates.png"}  # fmt: skip
+
+
+def test_a_store_that_lost_its_end_is_continued(folder):
+    store = folder / "tiny.jsonl"
+    whole = store.read_text().splitlines(keepends=True)
+    store.write_text("".join(whole[:-3]) + whole[-3][:50])
+    assert main(["bench", "--profile", "tiny", "--out", str(folder), "--no-progress"]) == 0
+    assert len(store.read_text().splitlines()) == len(whole)
+
+
+def test_costs_are_kept_and_used_by_the_report(folder, capsys):
+    at = ["bench", "--profile", "tiny", "--out", str(folder)]
+    assert main([*at, "--costs", "--rounds", "1"]) == 0
+    assert "× SGD momentum" in capsys.readouterr().out
+    assert main([*at, "--report"]) == 0
+    shown = capsys.readouterr().out
+    assert "digits: no more state than SGD with momentum: supported; ratio 1 [1, 1] of 1 cell " in shown
+    assert "### Costs of an epoch" in (folder / "report.md").read_text(encoding="utf-8")
+
+
+def test_a_report_of_a_part_says_what_is_missing(folder, capsys):
+    store = folder / "tiny.jsonl"
+    store.write_text("".join(store.read_text().splitlines(keepends=True)[:4]))
+    assert main(["bench", "--profile", "tiny", "--out", str(folder), "--report"]) == 0
+    assert "0 of 1 tasks complete" in (folder / "report.md").read_text(encoding="utf-8")
+    assert main(["bench", "--profile", "tiny", "--out", str(folder), "--costs"]) == 2
+    assert "no task is complete in the store" in capsys.readouterr().err
+
+
+def test_no_store_is_an_error_in_a_sentence(tmp_path, capsys):
+    assert main(["bench", "--profile", "tiny", "--out", str(tmp_path), "--report"]) == 2
+    assert "does not exist" in capsys.readouterr().err
+
+
+def test_the_pilot_prints_targets(tmp_path, capsys):
+    assert main(["bench", "--profile", "tiny", "--out", str(tmp_path), "--pilot", "--no-progress"]) == 0
+    assert "| digits, mlp | 0.1 |" in capsys.readouterr().out

@@ -1,0 +1,160 @@
+"""The protocol from tuning to ablations on real runs: complete, repeatable, and read back as it was run."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from sofim_lab.problems.streams import get
+
+from sofim_lab.benchmark import DIGITS, DIGITS_QUICK, MEASURES, TINY, Task, measure_costs, read, run
+from sofim_lab.benchmark.protocol import Protocol
+from sofim_lab.benchmark.stages import SCALAR, ablated, judged, scanned, tuned
+from sofim_lab.problems import DATASETS, MODELS
+
+TITLE = TINY.tasks[0].title
+
+
+def lines(store):
+    """The runs of a store without their clocks, by name."""
+    runs = {}
+    for line in store.read_text().splitlines():
+        one = json.loads(line)
+        one.get("history", {}).pop("seconds", None)
+        runs[one["run"]] = one
+    return runs
+
+
+def test_every_stage_is_there(tiny):
+    found, _ = tiny
+    final = found.finals[TITLE]
+    assert list(final.chosen) == ["SOFIM", "SGD momentum", "SOFIM without moment", SCALAR]
+    assert {len(times) for times in final.times("train_loss").values()} == {3}
+    assert {len(table) for table in final.ranked.values()} == {TINY.configurations}
+    assert list(found.scans["SOFIM"]) == [0.5, 1.0]
+    assert list(found.cuts) == list(ablated(final.chosen))
+    assert all(len(sweep) == 1 for sweep in found.cuts.values())
+
+
+def test_the_same_protocol_gives_the_same_bits(tiny, tmp_path):
+    _, store = tiny
+    again = tmp_path / "again.jsonl"
+    run(dataclasses.replace(TINY, studied=None, scanned=()), again, progress=False)
+    first, second = lines(store), lines(again)
+    assert second
+    assert {key: first[key] for key in second} == second
+
+
+def test_what_was_run_is_read_back(tiny):
+    found, store = tiny
+    back = read(TINY, store)
+    for measure in MEASURES:
+        for name, times in found.finals[TITLE].times(measure).items():
+            np.testing.assert_array_equal(back.finals[TITLE].times(measure)[name], times)
+    assert list(back.cuts) == list(found.cuts)
+
+
+def test_a_task_that_is_not_complete_counts_as_not_run(tiny, tmp_path):
+    _, store = tiny
+    few = tmp_path / "few.jsonl"
+    few.write_text("".join(store.read_text().splitlines(keepends=True)[:7]))
+    assert read(TINY, few).finals == {}
+    without = tmp_path / "without.jsonl"
+    kept = [line for line in store.read_text().splitlines(keepends=True) if "bias_correction" not in line]
+    without.write_text("".join(kept))
+    part = read(TINY, without)
+    assert list(part.finals) == [TITLE]
+    assert part.cuts == {}
+
+
+def test_other_epochs_in_the_same_store_are_other_runs(tiny):
+    _, store = tiny
+    task = dataclasses.replace(TINY.tasks[0], epochs=1)
+    assert read(dataclasses.replace(TINY, tasks=(task,), studied=task), store).finals == {}
+
+
+def test_sofim_as_one_scalar_is_sofim(tiny):
+    """The control that has to coincide: no matrix in it, the same runs up to the rounding of float32."""
+    frame = tiny[0].finals[TITLE].sweep.frame
+    chosen = tiny[0].finals[TITLE].chosen
+    ours, scalar = (frame[frame["configuration"] == chosen[name].key] for name in ("SOFIM", SCALAR))
+    for measure in ("train_loss", "test_loss", "val_loss"):
+        np.testing.assert_allclose(ours[measure], scalar[measure], rtol=1e-4)
+    assert ours["train_accuracy"].tolist() == pytest.approx(scalar["train_accuracy"].tolist(), abs=2e-3)
+
+
+def test_tuning_never_sees_the_test_images(tiny):
+    _, store = tiny
+    seen = [json.loads(line) for line in store.read_text().splitlines()]
+    tuning = [one for one in seen if one["seed"] in TINY.tuning_seeds]
+    assert len(tuning) == TINY.configurations * len(TINY.optimizers)
+    assert all("test" not in one["evaluate_on"] for one in tuning)
+    assert all(one["seed"] in TINY.final_seeds + TINY.tuning_seeds for one in seen)
+
+
+def test_a_race_has_the_names_of_the_tables(tiny):
+    race = tiny[0].finals[TITLE].race(("SOFIM", SCALAR, "Adam"))
+    assert race.names == ("SOFIM", SCALAR)
+    assert len(race["SOFIM"]) == 3
+    assert race["SOFIM"][0].final.test_accuracy > 0.5
+    assert len(tiny[0].scan_race()) == 2
+
+
+def test_costs_are_measured_in_turns(tiny):
+    final = tiny[0].finals[TITLE]
+    costs = measure_costs(final.task, final.chosen, rounds=2)
+    assert costs.groupby("optimizer")["round"].apply(list).tolist() == [[1, 2]] * 4
+    assert (costs["seconds"] > 0).all()
+    state = costs.drop_duplicates("optimizer").set_index("optimizer")["state_bytes"]
+    parameters = 64 * 64 + 64 + 64 * 64 + 64 + 64 * 10 + 10
+    assert state["SGD momentum"] == 4 * parameters
+    assert 4 * parameters <= state["SOFIM"] <= 4 * parameters + 64
+    with pytest.raises(ValueError, match="rounds=0 must be 1 or more"):
+        measure_costs(final.task, final.chosen, rounds=0)
+
+
+@pytest.mark.parametrize("protocol", [DIGITS, DIGITS_QUICK, TINY], ids=lambda one: one.name)
+def test_a_protocol_asks_for_what_there_is(protocol):
+    for task in protocol.tasks:
+        assert task.data in DATASETS
+        assert task.model in MODELS
+        assert get(task.stream).name == task.stream
+        assert task.targets
+    every = tuned(protocol)
+    assert len(every) == protocol.configurations * len(protocol.optimizers)
+    by_name = pd.Series([one.optimizer for one in every]).value_counts()
+    assert set(by_name) == {protocol.configurations}  # the same budget for everyone
+    assert len({one.key for one in every}) == len(every)
+    selected = {name: next(one for one in every if one.optimizer == name) for name in protocol.optimizers}
+    assert len(judged(selected)) == len(protocol.optimizers) + 1
+    rates = [one.settings["lr"] for own in scanned(protocol, selected).values() for one in own.values()]
+    assert min(rates) > 0
+
+
+def test_the_full_protocol_has_the_seeds_and_controls_that_were_asked_for():
+    assert len(DIGITS.final_seeds) >= 5
+    assert {"constant-rate mean", "clipped mean", "normalised mean", "Adam", "SOFIM without moment"} <= set(
+        DIGITS.optimizers
+    )
+    assert {task.stream for task in DIGITS.tasks} == {"shuffled", "sorted_by_class", "dirichlet"}
+
+
+def test_bad_protocols_are_refused():
+    few = {"tasks": TINY.tasks, "optimizers": ("SOFIM",), "configurations": 1}
+    with pytest.raises(ValueError, match=r"seeds \[1\] tune and judge at once"):
+        Protocol("x", **few, tuning_seeds=(1,), final_seeds=(0, 1))
+    with pytest.raises(ValueError, match="needs tasks, optimizers, tuning_seeds and final_seeds"):
+        Protocol("x", **few, tuning_seeds=(), final_seeds=(0,))
+    with pytest.raises(ValueError, match="no optimizer is called 'Sophia'"):
+        Protocol("x", **(few | {"optimizers": ("Sophia",)}), tuning_seeds=(1,), final_seeds=(0,))
+    with pytest.raises(ValueError, match="has no 'SOFIM'"):
+        Protocol("x", **(few | {"optimizers": ("SGD",)}), tuning_seeds=(1,), final_seeds=(0,))
+    with pytest.raises(ValueError, match=r"scanned=\['Adam'\] are not tuned"):
+        Protocol("x", **few, tuning_seeds=(1,), final_seeds=(0,), scanned=("Adam",))
+    with pytest.raises(ValueError, match="studied='mnist, mlp' must be one of the tasks"):
+        Protocol("x", **few, tuning_seeds=(1,), final_seeds=(0,), studied=Task("mnist", "mlp"))
+    with pytest.raises(ValueError, match="targets of digits, mlp lack test_accuracy, test_loss, val_loss"):
+        Task("digits", "mlp", targets={"train_loss": 0.1})
+    with pytest.raises(ValueError, match="epochs=0"):
+        Task("digits", "mlp", epochs=0)
