@@ -44,6 +44,15 @@ class Final:
         found = time_to_target(self.sweep.frame, measure, self.task.targets[measure], unit)
         return {name: found[one.key].sort_index().to_numpy() for name, one in self.chosen.items()}
 
+    def curves(self, measure: str) -> dict[str, NDArray[np.float64]]:
+        """A measure after each epoch, shape (seeds, epochs + 1), by the name of the optimizer; nan after divergence."""
+        frame = self.sweep.frame
+        grids = {
+            key: own.pivot(index="seed", columns="epoch", values=measure) for key, own in frame.groupby("configuration")
+        }
+        every = range(self.task.epochs + 1)
+        return {name: grids[one.key].reindex(columns=every).to_numpy() for name, one in self.chosen.items()}
+
     def race(self, names: Sequence[str] | None = None) -> RaceResult:
         """Its runs as those of a race, for the figures of races; without single steps.
 

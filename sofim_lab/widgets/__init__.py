@@ -1,6 +1,7 @@
 """Explorers for the lessons: pure state → compute → render chains behind ipywidgets."""
 
 from sofim_lab.widgets.barrier import barrier_explorer
+from sofim_lab.widgets.benchmark import target_explorer
 from sofim_lab.widgets.explorer import Explorer, Goal
 from sofim_lab.widgets.federated import clients_explorer
 from sofim_lab.widgets.fisher_matrices import drawn_labels_explorer, four_matrices_explorer
@@ -43,4 +44,5 @@ __all__ = [
     "sofim_path_explorer",
     "spectrum_explorer",
     "surface_explorer",
+    "target_explorer",
 ]

@@ -5,6 +5,7 @@ import shutil
 import pandas as pd
 import pytest
 
+from sofim_lab.benchmark import PROTOCOLS, Protocol, Task
 from sofim_lab.cli.main import main
 from sofim_lab.problems import DATASETS
 
@@ -65,6 +66,13 @@ def test_no_store_is_an_error_in_a_sentence(tmp_path, capsys):
     assert "does not exist" in capsys.readouterr().err
 
 
-def test_the_pilot_prints_targets(tmp_path, capsys):
-    assert main(["bench", "--profile", "tiny", "--out", str(tmp_path), "--pilot", "--no-progress"]) == 0
-    assert "| digits, mlp | 0.1 |" in capsys.readouterr().out
+def test_the_pilot_prints_targets_or_says_why_not(tmp_path, capsys, monkeypatch):
+    at = ["bench", "--profile", "tiny", "--out", str(tmp_path), "--pilot", "--no-progress"]
+    assert main(at) == 2  # one epoch is too little
+    assert "the pilot learns nothing on digits, mlp at rates (0.1, 0.03" in capsys.readouterr().err
+    longer = Protocol("tiny", (Task("digits", "mlp", epochs=8),), ("SOFIM",), 1, (8,), (0,))
+    monkeypatch.setitem(PROTOCOLS, "tiny", longer)
+    assert main(at) == 0
+    shown = capsys.readouterr().out
+    assert "| task | rate | train_loss | test_loss | test_accuracy | val_loss |" in shown
+    assert "| digits, mlp | 0.1 | 0." in shown

@@ -6,12 +6,12 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from sofim_lab.problems.streams import get
 
 from sofim_lab.benchmark import DIGITS, DIGITS_QUICK, MEASURES, TINY, Task, measure_costs, read, run
 from sofim_lab.benchmark.protocol import Protocol
 from sofim_lab.benchmark.stages import SCALAR, ablated, judged, scanned, tuned
 from sofim_lab.problems import DATASETS, MODELS
+from sofim_lab.problems.streams import get
 
 TITLE = TINY.tasks[0].title
 
