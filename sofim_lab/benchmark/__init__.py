@@ -7,7 +7,7 @@ from sofim_lab.benchmark.intervals import Interval, median_interval, paired_rati
 from sofim_lab.benchmark.pilot import pilot_targets, run_pilot
 from sofim_lab.benchmark.protocol import MEASURES, Protocol, Task
 from sofim_lab.benchmark.runs import Benchmark, Final, read, run
-from sofim_lab.benchmark.selection import ranking
+from sofim_lab.benchmark.selection import expected_best, ranking
 from sofim_lab.benchmark.targets import time_to_target
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "Task",
     "Verdict",
     "decide",
+    "expected_best",
     "judge",
     "judge_all",
     "measure_costs",

@@ -1,4 +1,7 @@
-"""Which of an optimizer's settings is run in the end: the one that is best on the validation images."""
+"""Which of an optimizer's settings is run in the end, and what it is worth to have tried many."""
+
+import math
+from collections.abc import Sequence
 
 import pandas as pd
 
@@ -38,3 +41,33 @@ def ranking(frame: pd.DataFrame, target: float) -> pd.DataFrame:
         }
     )
     return table.sort_values(["missed", "epochs", "best"], kind="stable")
+
+
+def expected_best(losses: Sequence[float], k: int) -> float:
+    """What a budget of k configurations gives on average: the mean, over all subsets of k, of the smallest loss in it.
+
+    With the losses sorted, the i-th of n is the best of a subset if the other k − 1 are among the n − i larger ones:
+    E = Σᵢ v₍ᵢ₎ C(n − i, k − 1) / C(n, k).
+
+    Args:
+        losses: One a configuration; infinite for one that failed.
+        k: The budget, 1 to the number of losses.
+
+    Returns:
+        The expectation, infinite where a subset of k failures can be drawn.
+
+    Raises:
+        ValueError: k is out of range.
+
+    Example:
+        >>> expected_best([3.0, 1.0, 2.0], k=2)  # of 1, 1 and 2
+        1.333...
+
+    References:
+        Dodge et al., 2019, arXiv 1909.03004 (there with replacement).
+    """
+    n = len(losses)
+    if not 1 <= k <= n:
+        raise ValueError(f"k={k} must lie in 1 … {n}, the number of losses")
+    terms = zip(sorted(losses), (math.comb(n - i, k - 1) for i in range(1, n + 1)), strict=True)
+    return sum(float(value) * weight for value, weight in terms if weight) / math.comb(n, k)

@@ -9,6 +9,7 @@ from sofim_lab.plots.benchmark import (
     plot_step_shares,
     plot_times,
     plot_verdicts,
+    step_shares,
 )
 from sofim_lab.plots.curvature import (
     describe_cancellation,
@@ -104,4 +105,5 @@ __all__ = [
     "plot_verdicts",
     "scale_of",
     "set_title",
+    "step_shares",
 ]

@@ -1,6 +1,7 @@
 """Times to a target against a plain loop; the pilot's rule; what selection prefers."""
 
 import math
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sofim_lab.benchmark import Task, pilot_targets, ranking, time_to_target
+from sofim_lab.benchmark import Task, expected_best, pilot_targets, ranking, time_to_target
 from sofim_lab.benchmark.pilot import round_down, round_up
 
 CURVE = st.lists(st.one_of(st.floats(0, 2), st.just(math.nan)), min_size=1, max_size=12)
@@ -105,3 +106,15 @@ def test_equals_are_taken_in_their_order():
     order = ranking(rows({(name, 0): [1, 0.1] for name in "dacb"}, "val_loss"), target=0.2)
     assert order.index.tolist() == list("dacb")
     assert np.isfinite(order["best"]).all()
+
+
+@given(st.lists(st.one_of(st.floats(0.01, 9), st.just(math.inf)), min_size=1, max_size=7), st.data())
+def test_the_worth_of_a_budget_is_the_mean_over_subsets(losses, data):
+    k = data.draw(st.integers(1, len(losses)))
+    by_hand = np.mean([min(few) for few in combinations(losses, k)])
+    assert expected_best(losses, k) == pytest.approx(by_hand, rel=1e-12)
+
+
+def test_a_budget_out_of_range_is_refused():
+    with pytest.raises(ValueError, match=r"k=3 must lie in 1 … 2"):
+        expected_best([1.0, 2.0], 3)
