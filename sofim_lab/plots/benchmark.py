@@ -84,10 +84,10 @@ def plot_verdicts(judged: Sequence[Verdict], ax: Axes | None = None) -> Axes:
     left, right = min([*known, 0.7]) / 1.15, max([*known, 1.4]) * 1.15
     for row, one in enumerate(measured):
         own = look(_STATUS_LOOK[one.status])
-        low, high = max(one.ratio.low, left), min(one.ratio.high, right)
+        low, high = np.clip([one.ratio.low, one.ratio.high], left, right)
         ax.plot([low, high], [row, row], color=own.color, linewidth=2.2)
-        for end, edge, sign in ((one.ratio.low, left, "<"), (one.ratio.high, right, ">")):
-            if not 0 < end < math.inf:
+        for edge, sign, endless in ((left, "<", one.ratio.low == 0), (right, ">", one.ratio.high == math.inf)):
+            if endless:
                 ax.plot([edge], [row], sign, color=own.color, markersize=7, clip_on=False)
         if 0 < one.ratio.estimate < math.inf:
             ax.plot([one.ratio.estimate], [row], own.marker, color=own.color, markersize=8, markeredgecolor="black")

@@ -53,7 +53,7 @@ def render_target(state: TargetState) -> Picture:
     plot_race(state.final.race(("SOFIM", state.rival)), state.measure, left)
     left.axhline(state.target, color="0.25", linestyle="--", linewidth=1.3)
     own, edges = look(0), (0.2, 5.0)
-    low, middle, high = (np.clip(np.nan_to_num(x, nan=1.0), *edges) for x in (state.low, state.middle, state.high))
+    low, middle, high = (np.clip(x, *edges) for x in (state.low, state.middle, state.high))
     right.fill_between(state.targets, low, high, color=own.color, alpha=0.2, linewidth=0)
     right.plot(state.targets, middle, color=own.color, linewidth=1.8)
     right.axhline(1.0, color="0.25", linewidth=1.3)

@@ -4,18 +4,12 @@ import math
 
 import pandas as pd
 import pytest
-from made_up import TASK, final
+from made_up import TASK, bench, final
 
-from sofim_lab.benchmark import CLAIMS, DIGITS, Benchmark, Claim, Interval, Task, decide, judge, judge_all
-from sofim_lab.benchmark.protocol import Protocol
+from sofim_lab.benchmark import CLAIMS, DIGITS, Claim, Interval, Task, decide, judge, judge_all
 from sofim_lab.problems import DATASETS
 
 RIVAL = Claim("fewer epochs", "Adam")
-
-
-def bench(*finals):
-    protocol = Protocol("made up", tuple(one.task for one in finals), ("SOFIM", "Adam"), 1, (8,), (0,))
-    return Benchmark(protocol, {one.task.title: one for one in finals})
 
 
 def verdict(ours, theirs, claim=RIVAL, **more):
