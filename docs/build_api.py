@@ -10,7 +10,7 @@ from pathlib import Path
 import pdoc
 
 ROOMS = (
-    "problems", "curvature", "optim", "training", "federated", "distributed",
+    "problems", "curvature", "optim", "training", "benchmark", "federated", "distributed",
     "landscape", "plots", "widgets", "lessons",
 )  # fmt: skip
 TEMPLATES = Path(__file__).parent / "api_templates"

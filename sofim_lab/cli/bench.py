@@ -9,6 +9,7 @@ from sofim_lab import plots
 from sofim_lab.benchmark import PROTOCOLS, Benchmark, Verdict, measure_costs, read, read_costs, run, run_pilot
 from sofim_lab.benchmark.report import cost_table, table, write_report
 from sofim_lab.lessons.errors import LessonError
+from sofim_lab.lessons.reporting.environment import describe_environment
 from sofim_lab.problems import DATASETS
 
 SHOWN = ("SOFIM", "SGD momentum", "Adam", "constant-rate mean", "clipped mean")  # a race with all is a tangle
@@ -49,7 +50,7 @@ def _costs(found: Benchmark, folder: Path, arguments: argparse.Namespace) -> int
 
 def _write(found: Benchmark, folder: Path, costs: pd.DataFrame | None) -> int:
     """Tables, figures, and the verdicts on the terminal."""
-    heading = f"Protocol `{found.protocol.name}`, {len(found.finals)} of {len(found.protocol.tasks)} tasks complete."
+    heading = _heading(found)
     page, judged = write_report(found, folder, tuple(DATASETS), costs, heading)
     _figures(found, judged, folder)
     for verdict in judged:
@@ -57,6 +58,19 @@ def _write(found: Benchmark, folder: Path, costs: pd.DataFrame | None) -> int:
             print(verdict)
     print(f"Report: {page}")
     return 0
+
+
+def _heading(found: Benchmark) -> str:
+    """Where, when and with what the tables were made, and how much of the protocol they hold."""
+    known = describe_environment(Path(__file__).parent)
+    names = ("sofim-lab", "torch", "numpy")
+    versions = ", ".join(f"{name} {known.packages[name]}" for name in names if name in known.packages)
+    commit = f", commit {known.commit}" if known.commit else ""
+    return (
+        f"Protocol `{found.protocol.name}`, {len(found.finals)} of {len(found.protocol.tasks)} tasks complete. "
+        f"{known.processor}, {known.cores} cores, {known.platform}; Python {known.python}, {versions}; "
+        f"tables made {known.date[:10]}{commit}."
+    )
 
 
 def _figures(found: Benchmark, judged: list[Verdict], folder: Path) -> None:
