@@ -6,7 +6,8 @@ from sofim_lab.benchmark.digits import DIGITS, DIGITS_QUICK, PROTOCOLS, TINY
 from sofim_lab.benchmark.intervals import Interval, median_interval, paired_ratio, resamples
 from sofim_lab.benchmark.pilot import pilot_targets, run_pilot
 from sofim_lab.benchmark.protocol import MEASURES, Protocol, Task
-from sofim_lab.benchmark.runs import Benchmark, Final, read, run
+from sofim_lab.benchmark.results import Benchmark, Final
+from sofim_lab.benchmark.runs import read, run
 from sofim_lab.benchmark.selection import expected_best, ranking
 from sofim_lab.benchmark.targets import time_to_target
 

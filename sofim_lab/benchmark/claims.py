@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from sofim_lab.benchmark.intervals import Interval, paired_ratio
 from sofim_lab.benchmark.protocol import MEASURES
-from sofim_lab.benchmark.runs import Benchmark, Final
+from sofim_lab.benchmark.results import Benchmark, Final
 from sofim_lab.benchmark.targets import UNITS
 from sofim_lab.optim import registry
 

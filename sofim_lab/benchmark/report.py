@@ -9,7 +9,7 @@ import pandas as pd
 from sofim_lab.benchmark import tables
 from sofim_lab.benchmark.claims import Verdict, judge_all
 from sofim_lab.benchmark.intervals import Interval
-from sofim_lab.benchmark.runs import Benchmark
+from sofim_lab.benchmark.results import Benchmark
 
 
 def write_report(
@@ -41,7 +41,8 @@ def write_report(
         "ablations": tables.cuts(found),
     }
     for name, frame in frames.items():
-        frame.to_csv(folder / f"{name}.csv", index=False)
+        if len(frame):
+            frame.to_csv(folder / f"{name}.csv", index=False)
     page = folder / "report.md"
     page.write_text(markdown(frames, costs, heading), encoding="utf-8")
     return page, judged

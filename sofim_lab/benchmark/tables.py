@@ -9,7 +9,7 @@ import pandas as pd
 from sofim_lab.benchmark.claims import Verdict
 from sofim_lab.benchmark.intervals import Interval, median_interval, paired_ratio
 from sofim_lab.benchmark.protocol import MEASURES
-from sofim_lab.benchmark.runs import Benchmark, Final
+from sofim_lab.benchmark.results import Benchmark, Final
 from sofim_lab.benchmark.targets import time_to_target
 from sofim_lab.training import Sweep
 
