@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 from sofim_lab.training import EpochRecord, RaceResult, TrainingResult
 from sofim_lab.training.store import Run
@@ -24,10 +25,9 @@ def as_race(runs: Sequence[tuple[str, Run]]) -> RaceResult:
 def _result(name: str, run: Run) -> TrainingResult:
     """One run; what was not finite is nan."""
     columns = {field: run["history"][field] for field in _FIELDS if field in run["history"]}
-    epochs = [
-        EpochRecord(**{field: math.nan if value is None else value for field, value in zip(columns, row, strict=True)})
-        for row in zip(*columns.values(), strict=True)
-    ]
+    rows = zip(*columns.values(), strict=True)
+    numbers: list[list[Any]] = [[math.nan if value is None else value for value in row] for row in rows]
+    epochs = [EpochRecord(**dict(zip(columns, row, strict=True))) for row in numbers]
     end = run["steps"] if run["status"] == "diverged" else None
     head = name, run["optimizer"], run["settings"], run["seed"], run["device"]
     return TrainingResult(*head, steps=(), epochs=tuple(epochs), diverged_at=end)

@@ -1,8 +1,9 @@
 """The results as Markdown and CSV files."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -96,47 +97,51 @@ def table(frame: pd.DataFrame) -> str:
 
 def cost_table(costs: pd.DataFrame) -> pd.DataFrame:
     """A row a task and optimizer: median milliseconds of an epoch, as a multiple of SGD momentum's, and its state."""
-    medians = costs.groupby(["task", "optimizer"], sort=False)[["seconds", "state_bytes"]].median()
-    rows = []
-    for (task, name), row in medians.iterrows():
-        base = medians["seconds"].get((task, "SGD momentum"), math.nan)
-        cost = {"ms an epoch": 1e3 * row["seconds"], "× SGD momentum": row["seconds"] / base}
-        rows.append({"task": task, "optimizer": name, **cost, "kB of state": row["state_bytes"] / 1e3})
-    return pd.DataFrame(rows)
+    medians = costs.groupby(["task", "optimizer"], sort=False)[["seconds", "state_bytes"]].median().reset_index()
+    base = medians[medians["optimizer"] == "SGD momentum"].set_index("task")["seconds"]
+    return pd.DataFrame(
+        {
+            "task": medians["task"],
+            "optimizer": medians["optimizer"],
+            "ms an epoch": 1e3 * medians["seconds"],
+            "× SGD momentum": medians["seconds"] / medians["task"].map(base),
+            "kB of state": medians["state_bytes"] / 1e3,
+        }
+    )
 
 
 def _verdicts(frame: pd.DataFrame) -> str:
     """A line a claim and data set; those that were not run in one line a claim."""
     rows = []
-    for (claim, source), own in frame.groupby(["claim", "source"], sort=False):
-        missing = own[own["reason"] != ""]
-        for row in own[own["reason"] == ""].itertuples():
-            ratio = str(Interval(row.ratio, row.low, row.high))
-            counts = " / ".join(
-                str(int(own.loc[row.Index, f"{kind} alone"])) for kind in ("supported", "not supported", "undecided")
-            )
-            rows.append((claim, source, row.data, f"**{row.status}**", ratio, counts))
-        for reason, names in missing.groupby("reason", sort=False)["data"]:
+    for _, own in frame.groupby(["claim", "source"], sort=False):
+        claim, source = own["claim"].iloc[0], own["source"].iloc[0]
+        for row in own[own["reason"] == ""].to_dict("records"):
+            counts = " / ".join(str(row[f"{kind} alone"]) for kind in ("supported", "not supported", "undecided"))
+            rows.append((claim, source, row["data"], f"**{row['status']}**", _interval(row, "ratio"), counts))
+        for reason, names in own[own["reason"] != ""].groupby("reason", sort=False)["data"]:
             rows.append((claim, source, ", ".join(names), f"undecided: {reason}", "", ""))
     columns = ["claim", "from", "data", "verdict", "ratio [95 %]", "cells alone: yes / no / open"]
     return table(pd.DataFrame(rows, columns=columns))
 
 
+def _interval(row: Mapping[Hashable, Any], title: str, low: str = "low", high: str = "high") -> str:
+    """A ratio and its ends in a row of a table."""
+    return str(Interval(row[title], row[low], row[high]))
+
+
 def _times(frame: pd.DataFrame, censored: str = "never") -> str:
     """A row an optimizer, a column a measure; `censored` stands for a time that was not reached, {} for the epochs."""
     cells = []
-    for row in frame.itertuples():
-        ends = (
-            f"{x:.3g}" if math.isfinite(x) else censored.format(row.epochs) for x in (row.median, row.low, row.high)
-        )
-        cells.append("{} [{}, {}]".format(*ends))
+    for row in frame.to_dict("records"):
+        ends = [row[name] for name in ("median", "low", "high")]
+        middle, low, high = (f"{x:.3g}" if math.isfinite(x) else censored.format(row["epochs"]) for x in ends)
+        cells.append(f"{middle} [{low}, {high}]")
     return _wide(frame.assign(cell=cells), "optimizer")
 
 
 def _ratios(frame: pd.DataFrame) -> str:
     """A row a rival, a column a task and measure."""
-    cells = [str(Interval(*ends)) for ends in frame[["ratio", "low", "high"]].itertuples(index=False)]
-    return _wide(frame.assign(cell=cells), "rival")
+    return _wide(frame.assign(cell=[_interval(row, "ratio") for row in frame.to_dict("records")]), "rival")
 
 
 def _wide(frame: pd.DataFrame, rows: str) -> str:
@@ -163,12 +168,8 @@ def _last(frame: pd.DataFrame, measure: str) -> pd.DataFrame:
 def _ablations(frame: pd.DataFrame) -> str:
     """A row a change, ratios with their ends."""
     titles = [name.removesuffix(", low") for name in frame.columns if name.endswith(", low")]
-    cells = {
-        title: [
-            str(Interval(*ends)) for ends in frame[[title, f"{title}, low", f"{title}, high"]].itertuples(index=False)
-        ]
-        for title in titles
-    }
+    rows = frame.to_dict("records")
+    cells = {title: [_interval(row, title, f"{title}, low", f"{title}, high") for row in rows] for title in titles}
     ends = {"training loss at the end": frame["train_loss"], "lost": frame["lost"]}
     return table(pd.DataFrame({"change": frame["change"], **cells, **ends}))
 

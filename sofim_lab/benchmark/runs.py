@@ -45,7 +45,7 @@ def run(
     """
 
     def source(few: Sequence[Configuration], task: Task, seeds: Sequence[int], splits: Sequence[str]) -> Sweep:
-        how = {"store": store, "device": device, "n_jobs": n_jobs, "progress": progress}
+        how: dict[str, Any] = {"store": store, "device": device, "n_jobs": n_jobs, "progress": progress}
         return sweep(few, **task.setting, seeds=seeds, evaluate_on=splits, **how)
 
     finals = {task.title: _final(protocol, task, source) for task in protocol.tasks}
@@ -97,7 +97,8 @@ def _final(protocol: Protocol, task: Task, source: _Source) -> Final:
     """Tune on a task, then run what was selected."""
     few = tuned(protocol)
     frame = source(few, task, protocol.tuning_seeds, _TUNING).frame
-    ranked = {name: ranking(own, task.targets["val_loss"]) for name, own in frame.groupby("optimizer", sort=False)}
+    goal = task.targets["val_loss"]
+    ranked = {name: ranking(frame[frame["optimizer"] == name], goal) for name in protocol.optimizers}
     by_key = {one.key: one for one in few}
     chosen = judged({name: by_key[table.index[0]] for name, table in ranked.items()})
     return Final(task, chosen, source(list(chosen.values()), task, protocol.final_seeds, _FINAL), ranked)

@@ -91,7 +91,10 @@ def scans(found: Benchmark) -> pd.DataFrame:
 
 def cuts(found: Benchmark) -> pd.DataFrame:
     """A row a change to SOFIM: ratio of epochs to the training loss, changed over unchanged, and the last epoch."""
-    rows, task = [], found.protocol.studied
+    task = found.protocol.studied
+    if task is None:
+        return pd.DataFrame()
+    rows = []
     for change, sweep in found.cuts.items():
         row: dict[str, object] = {"change": change}
         for measure, title in MEASURES.items():

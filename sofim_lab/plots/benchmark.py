@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullFormatter, ScalarFormatter
 
-from sofim_lab.benchmark import Final, Verdict
+from sofim_lab.benchmark import Final, Interval, Verdict
 from sofim_lab.benchmark.intervals import median_interval
 from sofim_lab.benchmark.protocol import MEASURES
 from sofim_lab.plots.scale import number
@@ -80,17 +80,17 @@ def plot_verdicts(judged: Sequence[Verdict], ax: Axes | None = None) -> Axes:
     if ax is None:
         ax = new_axes(width=9.2, height=1.3 + 0.27 * len(measured))[0]
         ax.figure.subplots_adjust(left=0.56)
-    known = [end for one in measured for end in vars(one.ratio).values() if 0 < end < math.inf]
+    known = [end for _, ratio in measured for end in vars(ratio).values() if 0 < end < math.inf]
     left, right = min([*known, 0.7]) / 1.15, max([*known, 1.4]) * 1.15
-    for row, one in enumerate(measured):
+    for row, (one, ratio) in enumerate(measured):
         own = look(_STATUS_LOOK[one.status])
-        low, high = np.clip([one.ratio.low, one.ratio.high], left, right)
+        low, high = np.clip([ratio.low, ratio.high], left, right)
         ax.plot([low, high], [row, row], color=own.color, linewidth=2.2)
-        for edge, sign, endless in ((left, "<", one.ratio.low == 0), (right, ">", one.ratio.high == math.inf)):
+        for edge, sign, endless in ((left, "<", ratio.low == 0), (right, ">", ratio.high == math.inf)):
             if endless:
                 ax.plot([edge], [row], sign, color=own.color, markersize=7, clip_on=False)
-        if 0 < one.ratio.estimate < math.inf:
-            ax.plot([one.ratio.estimate], [row], own.marker, color=own.color, markersize=8, markeredgecolor="black")
+        if 0 < ratio.estimate < math.inf:
+            ax.plot([ratio.estimate], [row], own.marker, color=own.color, markersize=8, markeredgecolor="black")
         ax.plot([one.claim.threshold] * 2, [row - 0.45, row + 0.45], color="0.3", linestyle="--", linewidth=1.2)
     for status, place in _STATUS_LOOK.items():
         own = look(place)
@@ -99,7 +99,7 @@ def plot_verdicts(judged: Sequence[Verdict], ax: Axes | None = None) -> Axes:
     ax.xaxis.set_major_formatter(ScalarFormatter())
     ax.xaxis.set_minor_formatter(NullFormatter())
     ax.set_xticks([tick for tick in (0.1, 0.2, 0.5, 1, 2, 5, 10) if left < tick < right])
-    ax.set_yticks(range(len(measured)), [f"{one.claim.text}: {one.data}" for one in measured], fontsize=8)
+    ax.set_yticks(range(len(measured)), [f"{one.claim.text}: {one.data}" for one, _ in measured], fontsize=8)
     ax.set(xlim=(left, right), ylim=(len(measured) - 0.4, -0.6))
     ax.set_xlabel("SOFIM's over the rival's")
     ax.legend(loc="upper center", bbox_to_anchor=(0.3, 1.0 + 0.75 / len(measured) + 0.04), ncols=3, fontsize=8)
@@ -108,7 +108,7 @@ def plot_verdicts(judged: Sequence[Verdict], ax: Axes | None = None) -> Axes:
 
 def describe_verdicts(judged: Sequence[Verdict]) -> str:
     """In words: every ratio with its interval and verdict."""
-    words = [f"{one.claim.text}, {one.data}: {one.ratio}, {one.status}" for one in _measured(judged)]
+    words = [f"{one.claim.text}, {one.data}: {ratio}, {one.status}" for one, ratio in _measured(judged)]
     return f"Ratios with 95 % intervals; below the threshold a claim is supported. {'; '.join(words)}."
 
 
@@ -173,7 +173,7 @@ def step_shares(sweep: Sweep) -> pd.DataFrame:
     by_settings = table[[0.0, 0.25, 0.5, 0.75, 1.0]].div(bound, axis=0).groupby(table["configuration"])
     shares = by_settings.median()
     shares[1.0] = by_settings.max()[1.0]
-    return shares.sort_values(0.5)
+    return shares.loc[shares[0.5].sort_values().index]
 
 
 def _ranked(final: Final, measure: str) -> list[tuple[str, np.ndarray]]:
@@ -186,9 +186,9 @@ def _ranked(final: Final, measure: str) -> list[tuple[str, np.ndarray]]:
     return sorted(final.times(measure).items(), key=key)
 
 
-def _measured(judged: Sequence[Verdict]) -> list[Verdict]:
-    """Those with a number."""
-    found = [one for one in judged if one.ratio is not None]
+def _measured(judged: Sequence[Verdict]) -> list[tuple[Verdict, Interval]]:
+    """Those with a number, and the number."""
+    found = [(one, one.ratio) for one in judged if one.ratio is not None]
     if not found:
         raise ValueError("no verdict has a number: nothing was run")
     return found

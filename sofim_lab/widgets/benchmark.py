@@ -94,7 +94,7 @@ def target_explorer(found: Benchmark) -> Explorer[TargetState]:
         final = found.finals[task]
         curves = final.curves(measure)
         goal = factor * final.task.targets[measure]
-        return paired_ratio(*(_arrivals(curves[name], goal) for name in ("SOFIM", rival)))
+        return paired_ratio(_arrivals(curves["SOFIM"], goal), _arrivals(curves[rival], goal))
 
     @lru_cache(maxsize=8)
     def whole(task: str, measure: str, rival: str) -> tuple[NDArray[np.float64], ...]:
