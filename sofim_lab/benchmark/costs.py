@@ -51,7 +51,8 @@ def measure_costs(
             seconds = _epoch(model, optimizer, batches)
             if number > 0:
                 rows.append((task.title, name, number, seconds, state_bytes(optimizer)))
-    return pd.DataFrame(rows, columns=_COLUMNS)
+    table = pd.DataFrame(rows, columns=_COLUMNS)
+    return table.sort_values("optimizer", key=lambda names: names.map(list(racers).index), kind="stable")
 
 
 def state_bytes(optimizer: Optimizer) -> int:
