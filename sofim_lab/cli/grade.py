@@ -2,11 +2,13 @@
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 from sofim_lab.cli.extras import require
 from sofim_lab.lessons.errors import LessonError
 from sofim_lab.lessons.grading import Grade, grade_notebook
+from sofim_lab.lessons.running.offline import can_go_offline
 
 MARKS = {"solved": "✓", "wrong": "✗", "not attempted": "–"}
 
@@ -14,6 +16,8 @@ MARKS = {"solved": "✓", "wrong": "✗", "not attempted": "–"}
 def command(arguments: argparse.Namespace) -> int:
     """Grade each file, and say so at once; 0 only if all exercises of all of them are solved, 2 if one is no lesson."""
     require("papermill", "ipykernel")
+    if not arguments.network and not can_go_offline():
+        print("sofim-lab: the notebooks can use the network, this system does not let me take it away", file=sys.stderr)
     grades = []
     for number, path in enumerate(arguments.files):
         grades.append(_grade(path, arguments))
@@ -34,6 +38,8 @@ def _grade(path: Path, arguments: argparse.Namespace) -> Grade:
             device=arguments.device,
             cell_timeout=arguments.cell_timeout,
             time_limit=arguments.time_limit,
+            memory_limit=arguments.memory_limit,
+            offline=False if arguments.network else None,
             progress=arguments.progress and not arguments.json,
         )
     except LessonError as error:

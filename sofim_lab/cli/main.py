@@ -120,6 +120,8 @@ def _add_grade(parser: argparse.ArgumentParser) -> None:
     add("--device", choices=("auto", "cpu", "cuda", "mps"), default="cpu", help="default: cpu")
     add("--time-limit", type=options.seconds, default=600, metavar="SECONDS", help="for a notebook; default: 600")
     add("--cell-timeout", type=options.seconds, default=120, metavar="SECONDS", help="for a cell; default: 120")
+    add("--memory-limit", type=options.count, default=2048, metavar="MB", help="for a notebook; default: 2048")
+    add("--network", action="store_true", help="leave the network to the notebooks; taken from them where Linux can")
     add("--no-progress", dest="progress", action="store_false", help="no progress bar")
 
 

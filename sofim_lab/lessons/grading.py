@@ -14,6 +14,7 @@ from sofim_lab.lessons.files import write_atomically
 from sofim_lab.lessons.manifest import DEVICE_CLASSES, PROFILES, Budget, Lesson
 from sofim_lab.lessons.notebook import read_notebook, tags, text, without_outputs
 from sofim_lab.lessons.outcome import Outcome
+from sofim_lab.lessons.running.offline import can_go_offline
 from sofim_lab.lessons.running.runner import run_lessons
 
 Answer = Literal["solved", "wrong", "not attempted"]
@@ -56,13 +57,16 @@ def grade_notebook(
     profile: str = "quick",
     cell_timeout: float = 120,
     time_limit: float = 600,
+    memory_limit: float = 2048,
+    offline: bool | None = None,
     progress: bool = False,
 ) -> Grade:
     """Run a copy of a learner's notebook in a process of its own and collect the answers to its exercises.
 
     Outputs that the file brings along count for nothing, cells tagged `solution` are emptied, and a cell that raises
     does not stop the ones after it. All exercises of a lesson count, also those whose `check` was deleted. It is no
-    examination: code that is determined to cheat runs in the same process as the checks.
+    examination: code that is determined to cheat runs in the same process as the checks. Nor is it a prison: the
+    notebook runs with the rights of who calls this, and can read and change their files.
 
     Args:
         path: The learner's `.ipynb`; it is not changed.
@@ -70,6 +74,8 @@ def grade_notebook(
         profile: `quick` or `full`.
         cell_timeout: Seconds for one cell, > 0.
         time_limit: Seconds for the whole notebook, > 0.
+        memory_limit: MB that its processes may hold together.
+        offline: Whether it has no network; with `None`, wherever the system allows that.
         progress: Show a progress bar.
 
     Returns:
@@ -91,6 +97,8 @@ def grade_notebook(
             profile=profile,
             cell_timeout=cell_timeout,
             lesson_timeout=time_limit,
+            memory_limit=memory_limit,
+            offline=can_go_offline() if offline is None else offline,
             progress=progress,
         )
     return Grade(str(path), _answers(ids, outcome), outcome.seconds, _trouble(outcome))

@@ -19,6 +19,7 @@ from sofim_lab.lessons.notebook import notebook_text, read_notebook, without_out
 from sofim_lab.lessons.outcome import Failure, Outcome, Status
 from sofim_lab.lessons.parameters import Parameters
 from sofim_lab.lessons.running.findings import caught_failure, collect_findings
+from sofim_lab.lessons.running.offline import offline_command
 from sofim_lab.lessons.running.processes import MARK, ProcessTree
 
 WORKER = Path(__file__).with_name("worker.py")
@@ -31,7 +32,10 @@ STOP_SECONDS = 5.0  # for a worker to write its notebook after it was told to st
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """Everything decided before a lesson starts; times in seconds, `frames` in bytes for each explorer."""
+    """Everything decided before a lesson starts; times in seconds, `frames` in bytes for each explorer.
+
+    With `memory_mb` the lesson is ended when its processes hold more; `offline` takes the network from it.
+    """
 
     lesson: Lesson
     output: Path
@@ -42,6 +46,8 @@ class Plan:
     cell_timeout: float
     lesson_timeout: float
     frames: int = 0
+    memory_mb: float = float("inf")
+    offline: bool = False
 
 
 class Execution:
@@ -68,9 +74,10 @@ class Execution:
         # A process group of its own: Ctrl-C in the terminal reaches the parent alone.
         new_group = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)  # on Windows
         apart: dict[str, Any] = {"creationflags": new_group} if new_group else {"start_new_session": True}
+        worker = [sys.executable, "-P", str(WORKER)]
         self.began = time.monotonic()
         self.process = subprocess.Popen(
-            [sys.executable, "-P", str(WORKER)],
+            offline_command(*worker) if plan.offline else worker,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.log,
@@ -135,7 +142,9 @@ class Execution:
             self.tree.kill()
         if self.stopped is not None or self.end is not None or self.closed:
             return
-        if now - self.began > self.plan.lesson_timeout:
+        if (self.tree.peak_mb or 0.0) > self.plan.memory_mb:
+            self.stop("failed", "memory")
+        elif now - self.began > self.plan.lesson_timeout:
             self.stop("timeout", "lesson time-out")
         elif self.busy_since is not None and now - self.busy_since > self.plan.cell_timeout + INTERRUPT_SECONDS:
             self.stop("timeout", "cell time-out")
@@ -230,6 +239,8 @@ class Execution:
         """Why the lesson was ended, and where."""
         if kind == "interrupted":
             return f"interrupted in {self._where()}"
+        if kind == "memory":
+            return f"{self._where()}: it held {self.tree.peak_mb:.0f} MB, its limit is {self.plan.memory_mb:g} MB"
         what = kind.partition(" ")[0]
         limit = self.plan.cell_timeout if what == "cell" else self.plan.lesson_timeout
         return f"{self._where()}: the {what} took longer than its limit of {limit:g} s"

@@ -19,6 +19,7 @@ from sofim_lab.lessons.notebook import read_notebook, tags
 from sofim_lab.lessons.outcome import Outcome
 from sofim_lab.lessons.parameters import resolve_parameters
 from sofim_lab.lessons.running.execution import Execution, Plan
+from sofim_lab.lessons.running.offline import can_go_offline
 from sofim_lab.lessons.running.progress import Progress
 
 # Where the common numerical libraries read their number of threads.
@@ -55,6 +56,8 @@ def run_lessons(
     cell_timeout: float | None = None,
     lesson_timeout: float | None = None,
     frames: int = 0,
+    memory_limit: float = math.inf,
+    offline: bool = False,
     on_finished: Callable[[Outcome], None] | None = None,
     hold: ExitStack | None = None,
 ) -> tuple[Outcome, ...]:
@@ -76,6 +79,8 @@ def run_lessons(
         lesson_timeout: Seconds for a lesson, instead of the manifest's.
         frames: Bytes that the explorers of a lesson may add to its page so that they move there without a kernel;
             each explorer gets the same share, and time to draw its pictures. With 0 none are drawn.
+        memory_limit: MB that the processes of a lesson may hold together; above it the lesson is ended.
+        offline: Take the network from the lessons; only where `can_go_offline()`.
         on_finished: Called with each outcome as soon as it is there.
         hold: Keeps the output folder from other runs until it is closed, for who has more to write there; with None
             the folder is free when this function returns.
@@ -92,6 +97,9 @@ def run_lessons(
     )
     if frames:
         plans = [_with_frames(plan, frames) for plan in plans]
+    if offline and not can_go_offline():
+        raise LessonError("offline=True: this system lets no user take the network from a program (Linux can)")
+    plans = [dataclasses.replace(plan, memory_mb=memory_limit, offline=offline) for plan in plans]
     for name, value in (("jobs", jobs), ("threads", threads)):
         if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
             raise LessonError(f"{name}={value!r} must be a whole number ≥ 1")
