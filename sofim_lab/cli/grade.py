@@ -54,4 +54,9 @@ def as_text(grade: Grade) -> str:
         lines.append(f"  {MARKS[exercise.answer]} {exercise.id}: {exercise.answer}" + (f": {said[0]}" if said else ""))
     if grade.trouble:
         lines += ["  " + line for line in f"! {grade.trouble}".splitlines()]
-    return "\n".join(lines)
+    return "\n".join(map(_printable, lines))
+
+
+def _printable(line: str) -> str:
+    """A line that only says something: a learner's text could otherwise steer the terminal."""
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in line)

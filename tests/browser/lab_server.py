@@ -95,15 +95,15 @@ def running_lab(root: Path, home: Path) -> Iterator[LabServer]:
         child = subprocess.Popen(command, env=private_environment(home, token), stdout=log, stderr=log)
         try:
             process = psutil.Process(child.pid)
-            info = wait_for(lambda: _address(child, home), START_SECONDS, "JupyterLab's start")
+            info = wait_for(lambda: address_of(child, home), START_SECONDS, "JupyterLab's start")
             server = LabServer(info["url"].rstrip("/"), token, process, root)
             wait_for(lambda: _answers(server), START_SECONDS, "JupyterLab's first answer")
             yield server
         finally:
-            _stop(child)
+            stop(child)
 
 
-def _address(child: subprocess.Popen, home: Path) -> dict | None:
+def address_of(child: subprocess.Popen, home: Path) -> dict | None:
     """What the server wrote about itself, once it is there and whole."""
     if child.poll() is not None:
         log = (home / "log.txt").read_text(encoding="utf-8", errors="replace")
@@ -121,7 +121,7 @@ def _answers(server: LabServer) -> bool:
     return False
 
 
-def _stop(child: subprocess.Popen) -> None:
+def stop(child: subprocess.Popen) -> None:
     """Ask the server to end, which ends its kernels; what is still there after a while is killed."""
     family: list[psutil.Process] = []
     with contextlib.suppress(psutil.NoSuchProcess):

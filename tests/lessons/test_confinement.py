@@ -8,8 +8,9 @@ from nbformat.v4 import new_code_cell, new_notebook
 from small_lessons import write_lesson
 
 from sofim_lab.cli import main
+from sofim_lab.cli.grade import as_text
 from sofim_lab.lessons.errors import LessonError
-from sofim_lab.lessons.grading import grade_notebook
+from sofim_lab.lessons.grading import Grade, Graded, grade_notebook
 from sofim_lab.lessons.running.offline import can_go_offline
 from sofim_lab.lessons.running.runner import run_lessons
 
@@ -63,6 +64,25 @@ def test_a_lesson_runs_offline_as_it_does_with_a_network(tmp_path):
     lesson = write_lesson(tmp_path / "in", "a", "import os\nprint(os.getuid())")
     (outcome,) = run_lessons([lesson], output=tmp_path / "out", offline=True, progress=False)
     assert outcome.status == "passed", outcome.failure
+
+
+def test_a_learners_text_cannot_steer_the_terminal():
+    evil = "\x1b]0;owned\x07\x1b[2J\rsolved"
+    shown = as_text(Grade("ada\x1b[2J.ipynb", (Graded("05.solve", "wrong", evil),), 1.0, evil))
+    assert all(line.isprintable() for line in shown.split("\n"))
+    assert "ada\N{REPLACEMENT CHARACTER}[2J.ipynb: 0 of 1 solved" in shown
+
+
+def test_grading_writes_no_page_that_would_show_a_learners_html(tmp_path, monkeypatch):
+    def shown(*_, **__):
+        raise AssertionError("a page was made of a learner's notebook")
+
+    monkeypatch.setattr("sofim_lab.lessons.reporting.lesson_page.page_html", shown)
+    html = "from IPython.display import HTML\nHTML('<script>alert(1)</script>')"
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    assert grade_notebook(path := hand_in(tmp_path, SOLVED, html)).solved == 1
+    assert sorted(tmp_path.rglob("*")) == [*before, path]
 
 
 def test_where_the_network_cannot_be_taken_it_is_said(tmp_path, monkeypatch, capsys):

@@ -105,6 +105,17 @@ def test_titles_and_printed_text_are_escaped(tmp_path):
     assert soup.find("meta", attrs={"name": "viewport"})
 
 
+def test_what_is_no_html_stays_text_and_a_lessons_own_html_stays_html(tmp_path):
+    """A lesson is trusted: its tables, figures and explorers are HTML. Those of others get no page (SECURITY.md)."""
+    evil = "<script>alert(1)</script>"
+    plain = new_output("execute_result", data={"text/plain": evil})
+    error = new_output("error", ename=evil, evalue=evil, traceback=[evil])
+    own = new_output("display_data", data={"text/html": "<b>bold</b><script>own()</script>", "text/plain": ""})
+    _, soup = convert(tmp_path, *[new_code_cell(evil, outputs=[output]) for output in (plain, error, own)])
+    assert not [script for script in soup("script") if "alert" in script.text]
+    assert [script for script in soup("script") if script.text == "own()"]
+
+
 def test_partial_notebook_is_shown_up_to_its_error(tmp_path):
     error = new_output("error", ename="ValueError", evalue="no", traceback=["\x1b[31mValueError\x1b[0m: no"])
     _, soup = convert(tmp_path, new_code_cell("1/0", outputs=[error]), new_code_cell("never()"))

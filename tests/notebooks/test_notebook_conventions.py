@@ -80,6 +80,11 @@ def test_set_up_installs_nothing_where_the_library_is_installed(path, monkeypatc
     assert "sofim-lab[notebooks]" in magic
 
 
+def test_every_lesson_installs_the_same():
+    statements = {ast.unparse(installing_statement(read(path))) for path in NOTEBOOKS}
+    assert len(statements) == 1, statements
+
+
 @each_notebook
 def test_parameters_come_before_the_set_up_that_uses_them(path):
     first, second = [tags(cell) for _, cell in code(read(path))][:2]
