@@ -1,8 +1,31 @@
-"""For all tests: one thread each for the numerical libraries, before PyTorch is imported.
+"""For all tests: one thread each for the numerical libraries, before PyTorch is imported, and no network.
 
 The tests' tensors are small, and two threads that wait for each other on a busy machine take five times as long.
+A test marked `network` may use the network; what it starts may not.
 """
 
 import os
+import sys
+from pathlib import Path
+
+import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+OFFLINE = str(Path(__file__).parent / "offline")
+sys.path.insert(0, OFFLINE)
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [OFFLINE, os.environ.get("PYTHONPATH")]))
+
+import no_network  # noqa: E402
+
+no_network.block()
+
+
+@pytest.fixture(autouse=True)
+def _network(request):
+    """Lifts the ban for a test that is marked so."""
+    if request.node.get_closest_marker("network") is None:
+        yield
+    else:
+        with no_network.lifted():
+            yield

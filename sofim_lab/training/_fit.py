@@ -25,6 +25,7 @@ def refuse_bad_input(
     for part in {"train", *evaluate_on}:
         if not len(getattr(data, part)):
             raise ValueError(f"data.{part} is empty: it must hold samples to train on, or be left out of evaluate_on")
+        _refuse_bad_samples(data, part)
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     places = {str(parameter.device) for parameter in parameters}
     if places != {str(data.device)}:
@@ -41,6 +42,24 @@ def refuse_bad_input(
             f"the optimizer holds no parameter of this model: build it with {name}(model.parameters(), ...)"
         )
     _refuse_misfit(model, data)
+
+
+def _refuse_bad_samples(data: Dataset, part: str) -> None:
+    """Numbers that are none would pass for a divergence, and labels out of range for a crash of the device."""
+    x, y = getattr(data, part).x, getattr(data, part).y
+    broken = ~torch.isfinite(x).all(1)
+    if broken.any():
+        raise ValueError(
+            f"data.{part}.x holds nan or inf in {int(broken.sum())} samples, first in {int(broken.nonzero()[0])}: "
+            f"leave them out or fill them in"
+        )
+    strange = (y < 0) | (y >= data.classes)
+    if strange.any():
+        first = int(strange.nonzero()[0])
+        raise ValueError(
+            f"data.{part}.y holds the label {int(y[first])} at {first}: with {data.classes} classes they are "
+            f"0 to {data.classes - 1}"
+        )
 
 
 def _refuse_misfit(model: nn.Module, data: Dataset) -> None:

@@ -1,11 +1,12 @@
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 from torch.nn.utils import parameters_to_vector
 
 from sofim_lab import SOFIM
-from sofim_lab.problems import load_digits, mlp
+from sofim_lab.problems import Split, load_digits, mlp
 from sofim_lab.training import race, step_bound, train
 
 
@@ -217,3 +218,23 @@ def test_a_gpu_sees_the_same_batches():
         for model in [mlp((64, 10), device=place)]
     )
     assert [s.loss for s in gpu.steps] == pytest.approx([s.loss for s in cpu.steps], rel=1e-3)
+
+
+@pytest.mark.parametrize("part", ["train", "val"])
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [("x", r"\.x holds nan or inf in 1 samples, first in 3"), (10, r"\.y holds the label 10 at 3: with 10 classes"),
+     (-1, r"\.y holds the label -1 at 3: with 10 classes they are 0 to 9")],
+)  # fmt: skip
+def test_samples_that_nothing_can_be_learnt_from(digits, part, value, words):
+    split = getattr(digits, part)
+    x, y = split.x.clone(), split.y.clone()
+    if value == "x":
+        x[3, 5] = math.nan
+    else:
+        y[3] = value
+    model = softmax_regression()
+    before = parameters_to_vector(model.parameters()).clone()
+    with pytest.raises(ValueError, match=f"data.{part}{words}"):
+        train(model, replace(digits, **{part: Split(x, y)}), torch.optim.SGD(model.parameters()), epochs=1)
+    assert torch.equal(parameters_to_vector(model.parameters()), before)
