@@ -19,14 +19,14 @@ def step_lengths(norms: Tensor, lr: float, rho: float) -> dict[str, Tensor]:
 
     Args:
         norms: ‖m‖ ≥ 0, any shape.
-        lr: η > 0.
+        lr: η ≥ 0.
         rho: ρ > 0.
 
     Returns:
         Name to lengths, each of the shape of `norms`.
 
     Raises:
-        ValueError: lr or rho is not positive and finite.
+        ValueError: lr is negative, rho not positive, or one of them not finite.
 
     Example:
         >>> lengths = step_lengths(torch.tensor([1.0, 2.0, 100.0]), lr=4.0, rho=4.0)
@@ -37,9 +37,10 @@ def step_lengths(norms: Tensor, lr: float, rho: float) -> dict[str, Tensor]:
         Clipping: Pascanu, Mikolov, Bengio, 2013, arXiv 1211.5063. Normalised momentum: Cutkosky, Mehta, 2020,
         arXiv 2002.03305. SOFIM: 2024, arXiv 2403.02833.
     """
-    for name, value in (("lr", lr), ("rho", rho)):
-        if not (value > 0 and math.isfinite(value)):
-            raise ValueError(f"{name}={value!r} must be positive and finite")
+    if not 0 <= lr < math.inf:
+        raise ValueError(f"lr={lr!r} must be 0 or more and finite: 0 moves nothing")
+    if not 0 < rho < math.inf:
+        raise ValueError(f"rho={rho!r} must be positive and finite")
     longest = lr / (2 * math.sqrt(rho))
     constant = lr / rho * norms
     return {

@@ -23,7 +23,7 @@ class AlongMoment(Optimizer):
     Args:
         params: Parameters.
         rule: `constant rate`, `clipped`, `normalised` or `SOFIM`.
-        lr: η > 0 of the SOFIM that the rule is matched to.
+        lr: η ≥ 0 of the SOFIM that the rule is matched to.
         rho: its ρ > 0.
         beta: β in [0, 1).
         bias_correction: Whether m is M/(1 − βᵗ), or M itself.

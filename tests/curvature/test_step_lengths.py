@@ -36,7 +36,7 @@ def test_far_out_sofim_falls_and_the_others_do_not():
     assert far["constant rate"] == pytest.approx(100 * near["constant rate"])
 
 
-@pytest.mark.parametrize(("name", "value"), [("lr", 0.0), ("rho", -1.0), ("rho", math.inf)])
+@pytest.mark.parametrize(("name", "value"), [("lr", -0.1), ("lr", math.inf), ("rho", -1.0), ("rho", math.inf)])
 def test_bad_settings_are_named(name, value):
     with pytest.raises(ValueError, match=f"{name}="):
         step_lengths(torch.ones(1), **{"lr": 1.0, "rho": 1.0, name: value})
