@@ -10,6 +10,7 @@ from sofim_lab.training.result import EpochRecord, RaceResult, StepRecord, Train
 from sofim_lab.training.sweep import sweep
 from sofim_lab.training.sweep_result import Sweep
 from sofim_lab.training.train import Callback, train
+from sofim_lab.training.train_many import train_many
 
 __all__ = [
     "Basins",
@@ -34,4 +35,5 @@ __all__ = [
     "step_bound",
     "sweep",
     "train",
+    "train_many",
 ]

@@ -89,10 +89,10 @@ def train(
     label = name or type(optimizer).__name__
     passes, seconds = BackwardPasses(), 0.0
     steps: list[StepRecord] = []
-    history = [_record(model, data, loss_fn, parts, epoch=0, seconds=0.0)]
-    diverged_at = None if _finite(history[0], parts) else 0
+    history = [record(model, data, loss_fn, parts, epoch=0, seconds=0.0)]
+    diverged_at = None if finite(history[0], parts) else 0
     bars = tqdm(total=epochs, desc=label, unit="epoch", disable=not show_progress(progress), leave=False)
-    with bars as bar, seeded(seed, data.device), _training(model):
+    with bars as bar, seeded(seed, data.device), training(model):
         for epoch in range(1, epochs + 1):
             if diverged_at is not None:
                 break
@@ -111,14 +111,14 @@ def train(
             seconds += time.perf_counter() - started - watched
             if diverged_at is None:
                 spent = {"seconds": seconds, "gradient_evaluations": passes.samples / len(data.train)}
-                history.append(_record(model, data, loss_fn, parts, epoch=epoch, **spent))
-                diverged_at = None if _finite(history[-1], parts) else len(steps)
+                history.append(record(model, data, loss_fn, parts, epoch=epoch, **spent))
+                diverged_at = None if finite(history[-1], parts) else len(steps)
             bar.set_postfix(loss=f"{getattr(history[-1], f'{parts[0]}_loss'):.3g}", refresh=False)
             bar.update()
     return TrainingResult(
         name=label,
         optimizer=type(optimizer).__name__,
-        settings=_settings(optimizer) | {"epochs": epochs, "batch_size": batch_size, "stream": stream.name},
+        settings=settings_of(optimizer) | {"epochs": epochs, "batch_size": batch_size, "stream": stream.name},
         seed=seed,
         device=data.device.type,
         steps=tuple(steps),
@@ -127,7 +127,7 @@ def train(
     )
 
 
-def _training(model: nn.Module) -> AbstractContextManager[None]:
+def training(model: nn.Module) -> AbstractContextManager[None]:
     """Training mode during the steps; a model that is in it keeps the parts that someone has frozen."""
     return nullcontext() if model.training else mode(model, training=True)
 
@@ -157,7 +157,7 @@ def _step(
     return losses[0], float(torch.linalg.vector_norm(after - before))
 
 
-def _record(
+def record(
     model: nn.Module, data: Dataset, loss_fn: LossFunction, parts: Sequence[str], **known: float
 ) -> EpochRecord:
     """The state of a run: evaluated on some parts of the data, nan on the others."""
@@ -169,11 +169,11 @@ def _record(
     return EpochRecord(**values)
 
 
-def _finite(record: EpochRecord, parts: Sequence[str]) -> bool:
+def finite(state: EpochRecord, parts: Sequence[str]) -> bool:
     """Whether the losses that were evaluated are numbers."""
-    return all(math.isfinite(getattr(record, f"{part}_loss")) for part in parts)
+    return all(math.isfinite(getattr(state, f"{part}_loss")) for part in parts)
 
 
-def _settings(optimizer: Optimizer) -> dict[str, object]:
+def settings_of(optimizer: Optimizer) -> dict[str, object]:
     """The hyperparameters in use, those of the first group."""
     return {key: value for key, value in optimizer.param_groups[0].items() if key != "params"}
