@@ -11,10 +11,11 @@ from tqdm.auto import tqdm
 
 from sofim_lab.optim import registry
 from sofim_lab.training.configurations import Configuration
+from sofim_lab.training.portion import portions, run_portion
 from sofim_lab.training.progress import show_progress
 from sofim_lab.training.store import Run, read_runs, writing
 from sofim_lab.training.sweep_result import Sweep
-from sofim_lab.training.task import SOFTWARE, Setting, Task, run_task
+from sofim_lab.training.task import SOFTWARE, Setting, Task
 
 
 def sweep(
@@ -31,6 +32,7 @@ def sweep(
     store: str | Path | None = None,
     evaluate_on: Sequence[str] = ("train", "val"),
     n_jobs: int | None = None,
+    together: bool = False,
     progress: bool | None = None,
 ) -> Sweep:
     """Train one model with every configuration from every seed.
@@ -54,6 +56,9 @@ def sweep(
             `pandas.read_json(store, lines=True, precise_float=True)` reads it, a row a run.
         evaluate_on: Splits to evaluate after each epoch, of `train`, `val`, `test`.
         n_jobs: Processes, −1 for as many as cores; None leaves it to `joblib.parallel_config`, else 1.
+        together: Compute up to 32 runs in one pass where model and optimizers allow it, see `train_many`: for small
+            models two to three times as fast. The numbers agree with the others' up to rounding only, so
+            such runs are runs of their own in a store, and `seconds` is a run's share.
         progress: Show a bar; None shows it except while a lesson's report is written.
 
     Returns:
@@ -80,7 +85,8 @@ def sweep(
     parts = evaluate_on if isinstance(evaluate_on, str) else tuple(evaluate_on)
     kind = str(dtype).removeprefix("torch.")
     setting = Setting(model, data, stream, batch_size, epochs, str(device), kind, parts)
-    tasks = {task.key: task for one in configurations for seed in seeds for task in [Task(one, int(seed), setting)]}
+    all_tasks = [Task(one, int(seed), setting, together) for one in configurations for seed in seeds]
+    tasks = {task.key: task for task in all_tasks}
     path = None if store is None else Path(store)
     known = {} if path is None else _of_this_software(read_runs(path), path)
     if tasks.keys() <= known.keys():
@@ -110,15 +116,21 @@ def _bar(runs: int, missing: int, progress: bool | None) -> tqdm:
 
 def _finished(tasks: list[Task], n_jobs: int | None) -> Generator[Run, None, None]:
     """The runs as they end, one task at a time to each worker."""
-    calls = [delayed(run_task)(task, registry.get(task.configuration.optimizer)) for task in tasks]
     workers = effective_n_jobs(n_jobs)
+    calls = [
+        delayed(run_portion)(some, [registry.get(task.configuration.optimizer) for task in some])
+        for some in portions(tasks, workers)
+    ]
     if workers == 1 or get_active_backend()[0].supports_return_generator:
-        yield from Parallel(n_jobs, batch_size=1, return_as="generator_unordered")(calls)
+        with closing(Parallel(n_jobs, batch_size=1, return_as="generator_unordered")(calls)) as ended:
+            for runs in ended:
+                yield from runs
         return
     # Engines like Ray and multiprocessing return a list only: as many runs as there are workers, then the next ones.
     with Parallel(n_jobs, batch_size=1) as parallel:
         for start in range(0, len(calls), workers):
-            yield from parallel(calls[start : start + workers])
+            for runs in parallel(calls[start : start + workers]):
+                yield from runs
 
 
 def _of_this_software(runs: dict[str, Run], path: Path) -> dict[str, Run]:

@@ -47,7 +47,7 @@ class Setting:
         if self.device.partition(":")[0] not in DEVICES:
             raise ValueError(f"device={self.device!r} is unknown: choose one of {', '.join(DEVICES)}")
         streams.get(self.stream)
-        data = _load(self.data, "cpu", self.dtype)
+        data = load(self.data, "cpu", self.dtype)
         model = build_model(self.model, data)
         optimizer = torch.optim.SGD(model.parameters())
         refuse_bad_input(model, data, optimizer, self.epochs, self.batch_size, self.evaluate_on)
@@ -60,11 +60,19 @@ class Task:
     configuration: Configuration
     seed: int
     setting: Setting
+    together: bool = False
+
+    @property
+    def stacks(self) -> bool:
+        """Whether it may be one of many whose gradients are computed in one pass, see `train_many`."""
+        entry = registry.get(self.configuration.optimizer)
+        return self.together and entry.closure == "gradient" and not entry.evaluates_again
 
     @property
     def key(self) -> str:
         """A short name of everything that the run's numbers depend on, the software apart."""
-        return digest([self.configuration.key, self.seed, asdict(self.setting)])
+        rounding = ["together"] if self.together else []  # its last bits depend on its company
+        return digest([self.configuration.key, self.seed, asdict(self.setting), *rounding])
 
     def describe(self) -> Run:
         """The head of the run's line: its key and what it stands for."""
@@ -95,9 +103,9 @@ def run_task(task: Task, entry: Entry) -> Run:
         `diverged` one; what would fail in every run, say a device that is not there, is raised.
     """
     setting, configuration = task.setting, task.configuration
-    with _alone_on_one_thread():
+    with alone_on_one_thread():
         registry.register(entry, replacing=True)
-        data = _load(setting.data, setting.device, setting.dtype)
+        data = load(setting.data, setting.device, setting.dtype)
         model = build_model(setting.model, data, seed=task.seed)
         try:
             result = train(
@@ -141,13 +149,13 @@ def _plain(value: float) -> float | None:
 
 
 @lru_cache(maxsize=1)
-def _load(name: str, device: str, dtype: str) -> Dataset:
+def load(name: str, device: str, dtype: str) -> Dataset:
     """The data, kept for the next run in this process."""
     return load_dataset(name, device, getattr(torch, dtype))
 
 
 @contextmanager
-def _alone_on_one_thread() -> Iterator[None]:
+def alone_on_one_thread() -> Iterator[None]:
     """No other run in this process meanwhile, and one thread for PyTorch; afterwards as many as before."""
     with _one_run:
         threads = torch.get_num_threads()

@@ -31,7 +31,7 @@ class _Run:
     optimizer: Optimizer
     seed: int
     order: torch.Generator
-    history: list[EpochRecord]
+    history: list[EpochRecord] = field(default_factory=list)
     steps: list[StepRecord] = field(default_factory=list)
     diverged_at: int | None = None
 
@@ -92,19 +92,20 @@ def train_many(
         optimizer = make(one.parameters())
         _refuse_optimizer(optimizer)
         refuse_bad_input(one, data, optimizer, epochs, batch_size, parts)
-        start = record(one, data, loss_fn, parts, epoch=0, seconds=0.0)
-        crowd.append(_Run(one, optimizer, seed, torch.Generator().manual_seed(seed), [start]))
-        crowd[-1].diverged_at = None if finite(start, parts) else 0
+        crowd.append(_Run(one, optimizer, seed, torch.Generator().manual_seed(seed)))
+    stack, alive, seconds = Stack([run.model for run in crowd]), list(crowd), 0.0
+    _refuse_model(stack, len(crowd), data, loss_fn)
+    for run in crowd:
+        run.history.append(record(run.model, data, loss_fn, parts, epoch=0, seconds=0.0))
+        run.diverged_at = None if finite(run.history[0], parts) else 0
     bars = tqdm(total=epochs, desc=f"{len(crowd)} runs", unit="epoch", disable=not show_progress(progress), leave=False)
-    stack, alive, seconds = None, list(crowd), 0.0
     with bars as bar, seeded(0, data.device):  # nobody should draw; who does is found out
         for epoch in range(1, epochs + 1):
             left = [run for run in alive if run.diverged_at is None]
             if not left:
                 break
-            if stack is None or len(left) < len(alive):
+            if len(left) < len(alive):
                 stack, alive = Stack([run.model for run in left]), left
-                _refuse_model(stack, len(alive), data, loss_fn)
             started = time.perf_counter()
             with training(stack.model):
                 _epoch(stack, alive, data, loss_fn, epoch, [stream(data.train.y, batch_size, r.order) for r in alive])

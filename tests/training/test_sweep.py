@@ -322,3 +322,24 @@ def test_drawing_and_storing_cost_no_import():
 
 def test_it_is_part_of_the_package():
     assert sweep_function.__module__ == "sofim_lab.training.sweep"
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_runs_together_are_those_alone_up_to_rounding(alone, tmp_path, n_jobs):
+    store = tmp_path / "runs.jsonl"
+    many = run(store=store, together=True, n_jobs=n_jobs)
+    exact = ["configuration", "seed", "epoch", "status", "error", "gradient_evaluations"]
+    assert many.frame[exact].equals(alone.frame[exact])
+    for column in ("train_loss", "val_loss"):
+        mine, theirs = (torch.tensor(one.frame[column].to_numpy()) for one in (many, alone))
+        torch.testing.assert_close(mine, theirs, rtol=1e-5, atol=1e-5, equal_nan=True)
+    assert_same(run(store=store, together=True), many)
+    assert_same(run(store=store), alone)  # these are runs of their own
+    assert len(Sweep.read(store)) == 16
+
+
+def test_it_says_how_many_were_computed_at_once():
+    configurations = [*GOOD, WILD, Configuration("SGD momentum")]
+    sizes = {one["configuration"]: one["together"] for one in run(configurations, together=True).runs}
+    assert list(sizes.values()) == [6, 1, 6, 6]
+    assert "together" not in run(GOOD[:1]).runs[0]

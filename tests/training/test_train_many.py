@@ -56,6 +56,8 @@ def compare(model, data, runs, tolerance, **options):
         assert mine.diverged_at == theirs.diverged_at
         for level, exact in (("epoch", ["epoch", "gradient_evaluations"]), ("step", ["step", "epoch"])):
             a, b = mine.to_frame(level), theirs.to_frame(level)
+            if a.empty and b.empty:
+                continue
             assert a[exact].equals(b[exact])
             numbers = [c for c in a.columns if c.endswith(("loss", "length", "accuracy"))]
             x, y = (torch.tensor(frame[numbers].to_numpy()) for frame in (a, b))
@@ -88,9 +90,9 @@ def test_different_optimizers_go_together(double):
 
 def test_a_diverging_run_does_not_disturb_the_others(double):
     runs = [(SOFIM, 0), (WILD, 1), (SGD, 2), (WILD, 3)]
-    results = compare(partial(net, sizes=(64, 10)), double, runs, 1e-10, epochs=4, batch_size=300)
+    results = compare(partial(net, sizes=(64, 10)), double, runs, 1e-10, epochs=6, batch_size=300)
     assert [one.diverged for one in results] == [False, True, False, True]
-    assert len(results[1].steps) < len(results[0].steps) == 16
+    assert len(results[1].steps) < len(results[0].steps) == 24
 
 
 def test_when_all_have_diverged_it_ends(double):
@@ -188,7 +190,7 @@ class Replacing(torch.optim.SGD):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (partial(registry.make, "Newton"), r"Newton wants a closure of the kind 'loss', .*: use train"),
+        (partial(registry.make, "Newton"), r"Newton wants a closure of the kind 'loss'; .*: use train"),
         (partial(registry.make, "LowRankFisher"), "LowRankFisher wants a closure of the kind 'losses'"),
         (partial(registry.make, "L-BFGS"), "LBFGS evaluates again within a step: use train"),
         (partial(Twice, lr=0.1), "Twice evaluates again within a step: use train"),
