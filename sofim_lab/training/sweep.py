@@ -57,7 +57,7 @@ def sweep(
         evaluate_on: Splits to evaluate after each epoch, of `train`, `val`, `test`.
         n_jobs: Processes, −1 for as many as cores; None leaves it to `joblib.parallel_config`, else 1.
         together: Compute up to 32 runs in one pass where model and optimizers allow it, see `train_many`: for small
-            models two to three times as fast. The numbers agree with the others' up to rounding only, so
+            models about twice as fast. The numbers agree with the others' up to rounding only, so
             such runs are runs of their own in a store, and `seconds` is a run's share.
         progress: Show a bar; None shows it except while a lesson's report is written.
 

@@ -157,9 +157,7 @@ def _step(
     return losses[0], float(torch.linalg.vector_norm(after - before))
 
 
-def record(
-    model: nn.Module, data: Dataset, loss_fn: LossFunction, parts: Sequence[str], **known: float
-) -> EpochRecord:
+def record(model: nn.Module, data: Dataset, loss_fn: LossFunction, parts: Sequence[str], **known: float) -> EpochRecord:
     """The state of a run: evaluated on some parts of the data, nan on the others."""
     found = dict.fromkeys(PARTS, (math.nan, math.nan))
     found |= {part: evaluate(model, getattr(data, part), loss_fn) for part in parts}

@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -162,7 +163,7 @@ def _step(stack: Stack, place: int, run: _Run, loss: Tensor, value: float) -> fl
     """One step of one run; the loss before it, nan where its derivatives are not finite. See `train`."""
     calls: list[None] = []
 
-    def closure() -> Tensor:
+    def closure() -> Any:  # a loss, which torch's stubs take for a number
         if calls:
             raise ValueError(f"{type(run.optimizer).__name__} evaluates again within a step: use train")
         calls.append(None)
