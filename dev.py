@@ -2,8 +2,9 @@
 """One door: `python3 dev.py run | test | lab | lint`. Sets up .venv first; standard library only.
 
 run   execute the lessons into build/report/index.html      (options go to `sofim-lab run`, see `run --help`)
-test  run the tests; `--all` adds the slow ones             (other options go to pytest; without them, the lines that
-      no test runs are shown in build/coverage/index.html, and more than 10 % of them are a failure)
+test  run the tests; `--all` adds the slow ones             (other options go to pytest; without them, a file goes to
+      each free processor, at most four, the lines that no test runs are shown in build/coverage/index.html, and
+      more than 10 % of them are a failure)
 lab   open JupyterLab on the lessons
 lint  ruff on code and notebooks, mypy on the types, the import contracts, the spelling, the workflows in .github
 
@@ -26,6 +27,10 @@ ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 STAMP = VENV / "set-up-done"  # written last: without it, whatever stands in .venv is not trusted
 EXTRAS = ("notebooks", "test", "bench", "cluster")
+WHOLE_SUITE = [  # a file after the other to each processor, in the order of the folders: the long ones do not come last
+    *("-n", "auto", "--maxprocesses", "4", "--dist", "loadfile", "--no-loadscope-reorder"),
+    *("--cov", "--cov-report=html:build/coverage"),
+]
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 
 
@@ -88,7 +93,7 @@ def commands(name: str, rest: list[str]) -> list[list[str]]:
         return [[tool("sofim-lab"), name, *rest]]
     if name == "test":
         everything = "--all" in rest
-        rest = [a for a in rest if a != "--all"] or ["--cov", "--cov-report=html:build/coverage"]
+        rest = [a for a in rest if a != "--all"] or WHOLE_SUITE
         return [[tool("python"), "-m", "pytest", *([] if everything else ["-m", "not slow"]), *rest]]
     places = ["dev.py", "sofim_lab", "tests", "benchmarks", "docs", "notebooks"]
     ruff = [tool("python"), "-m", "ruff"]

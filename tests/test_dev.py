@@ -212,14 +212,20 @@ def test_cpu_adds_the_index_of_the_small_build(machine):
         (["lab"], ["lab"]),
         (["test", "-k", "sofim"], ["-m", "pytest", "-m", "not slow", "-k", "sofim"]),
         (["test", "--all", "tests/docs"], ["-m", "pytest", "tests/docs"]),
-        (["test"], ["-m", "pytest", "-m", "not slow", "--cov", "--cov-report=html:build/coverage"]),
-        (["test", "--all"], ["-m", "pytest", "--cov", "--cov-report=html:build/coverage"]),
     ],
 )
 def test_options_reach_the_command(machine, argv, tail):
     machine.dev.main(argv)
     (command,) = machine.started
     assert command[1:] == tail
+
+
+@pytest.mark.parametrize(("argv", "choice"), [(["test"], ["-m", "not slow"]), (["test", "--all"], [])])
+def test_the_whole_suite_uses_all_processors_and_counts_lines(machine, argv, choice):
+    machine.dev.main(argv)
+    (command,) = machine.started
+    assert command[1:] == ["-m", "pytest", *choice, *machine.dev.WHOLE_SUITE]
+    assert {"-n", "--cov"} <= set(machine.dev.WHOLE_SUITE)
 
 
 def test_lint_checks_everything_and_fails_if_any_part_fails(machine):
