@@ -103,8 +103,11 @@ def measure(server: LabServer, page: LabPage, path: Path, seconds: float, count:
     rows = []
     for nth in range(page.page.locator(CLASS).count()):
         explorer = ExplorerView(page, nth)
-        first, final = zip(*presses(explorer, count), strict=True)
-        numbers = [f"{summary(column):.0f}" for column in (first, final) for summary in (statistics.median, max)]
+        times = list(presses(explorer, count))
+        if not times:
+            print(f"| {path.stem} | {explorer.box.evaluate(NAME)} | no press changed its picture |||", flush=True)
+            continue
+        numbers = [f"{summary(c):.0f}" for c in zip(*times, strict=True) for summary in (statistics.median, max)]
         rows.append("| " + " | ".join([path.stem, explorer.box.evaluate(NAME), *numbers]) + " |")
         print(rows[-1], flush=True)
     return rows
