@@ -3,6 +3,7 @@
 import os
 import secrets
 import shutil
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -54,6 +55,8 @@ def copy_atomically(source: Path, path: Path) -> None:
 def locked(folder: Path) -> Iterator[None]:
     """Hold a folder for this process alone; the system releases it when the process ends, however it ends.
 
+    Some network drives have no locks. There it warns and goes on: a lesson shall run on them, too.
+
     Args:
         folder: a folder that is there; an empty file `.lock` stays in it.
 
@@ -69,9 +72,10 @@ def locked(folder: Path) -> Iterator[None]:
         raise LessonError(
             f"another run is writing to {folder}: wait for its end, or choose another folder with --output"
         ) from None
-    except NotImplementedError:  # some network drives have no locks; better unprotected than not at all
-        yield
-        return
+    except NotImplementedError:
+        warnings.warn(
+            f"{folder} lies on a drive without locks: do not write two runs into it at the same time", stacklevel=3
+        )
     try:
         yield
     finally:

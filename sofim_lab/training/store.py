@@ -42,7 +42,7 @@ def writing(path: Path) -> Iterator[Callable[[Run], None]]:
         A function that appends one run.
 
     Raises:
-        RuntimeError: Another process is writing to it.
+        RuntimeError: Another process is writing to it, or its drive has no locks.
         ValueError: The file is not a store.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -52,6 +52,8 @@ def writing(path: Path) -> Iterator[Callable[[Run], None]]:
         raise RuntimeError(
             f"another sweep is writing to {path}: wait until it has ended, or use another store"
         ) from None
+    except NotImplementedError:
+        raise RuntimeError(f"{path} lies on a drive without locks: keep the store on another one") from None
     with lock:
         whole = max((end for _, end in _lines(path)), default=0)
         with path.open("ab") as file:

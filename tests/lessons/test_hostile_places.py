@@ -5,8 +5,10 @@ import os
 import subprocess
 import sys
 from contextlib import ExitStack
+from unittest.mock import Mock
 
 import pytest
+from filelock import FileLock
 from small_lessons import write_manifest
 from synthetic import ENVIRONMENT, lesson_run, outcome
 
@@ -113,6 +115,17 @@ def test_the_folder_is_held_as_long_as_there_is_something_to_write(make_lesson, 
             pass
     with locked(out):
         pass
+
+
+def test_on_a_drive_without_locks_a_run_says_so_and_goes_on(make_lesson, tmp_path, monkeypatch):
+    monkeypatch.setattr(FileLock, "acquire", Mock(side_effect=NotImplementedError("no flock here")))
+    out = tmp_path / "out"
+    with pytest.warns(UserWarning, match="lies on a drive without locks: do not write two runs"):
+        (run,) = run_lessons([make_lesson("01_a")], output=out, device="cpu", progress=False)
+    assert run.failure is None
+    with pytest.warns(UserWarning, match="without locks"), pytest.raises(OSError, match="full") as error, locked(out):
+        raise OSError("full")
+    assert error.value.__context__ is None  # the missing lock is not blamed for what happens later
 
 
 def test_a_home_that_cannot_be_written(make_lesson, tmp_path, monkeypatch, capsys):

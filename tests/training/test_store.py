@@ -3,8 +3,10 @@
 import json
 import subprocess
 import sys
+from unittest.mock import Mock
 
 import pytest
+from filelock import FileLock
 
 from sofim_lab.training.store import read_runs, writing
 
@@ -105,6 +107,13 @@ def test_there_is_one_writer_at_a_time(path):
     ):
         add(RUNS[0])  # not reached
     fill(path)  # free again
+
+
+def test_a_drive_without_locks_is_refused_in_words(path, monkeypatch):
+    monkeypatch.setattr(FileLock, "acquire", Mock(side_effect=NotImplementedError("no flock here")))
+    with pytest.raises(RuntimeError, match=r"runs\.jsonl lies on a drive without locks: keep"), writing(path):
+        pass  # not reached
+    assert not path.exists()
 
 
 def test_a_writer_that_was_killed_holds_nothing(path):
