@@ -2,9 +2,9 @@
 """One door: `python3 dev.py run | test | lab | lint`. Sets up .venv first; standard library only.
 
 run   execute the lessons into build/report/index.html      (options go to `sofim-lab run`, see `run --help`)
-test  run the tests; `--all` adds the slow ones             (other options go to pytest; without them, a file goes to
-      each free processor, at most four, the lines that no test runs are shown in build/coverage/index.html, and
-      more than 10 % of them are a failure)
+test  run the tests; `--all` adds the slow ones, and looks for new examples for properties (other options go to pytest;
+      without them, a file goes to each free processor, at most four, the lines that no test runs are shown in
+      build/coverage/index.html, and more than 10 % of them are a failure)
 lab   open JupyterLab on the lessons
 lint  ruff on code and notebooks, mypy on the types, the import contracts, the spelling, the workflows in .github
 
@@ -94,7 +94,8 @@ def commands(name: str, rest: list[str]) -> list[list[str]]:
     if name == "test":
         everything = "--all" in rest
         rest = [a for a in rest if a != "--all"] or WHOLE_SUITE
-        return [[tool("python"), "-m", "pytest", *([] if everything else ["-m", "not slow"]), *rest]]
+        chosen = ["--hypothesis-profile=search"] if everything else ["-m", "not slow"]
+        return [[tool("python"), "-m", "pytest", *chosen, *rest]]
     places = ["dev.py", "sofim_lab", "tests", "benchmarks", "docs", "notebooks"]
     ruff = [tool("python"), "-m", "ruff"]
     workflows = [str(path) for path in sorted((ROOT / ".github" / "workflows").glob("*.yml"))]

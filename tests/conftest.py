@@ -2,15 +2,23 @@
 
 The tests' tensors are small, and two threads that wait for each other on a busy machine take five times as long.
 A test marked `network` may use the network; what it starts may not.
+
+Properties are tried on the same examples each time, so that a change is judged by what it changed. The search for new
+ones is `--hypothesis-profile=search`, which `dev.py test --all` takes.
 """
 
 import os
 import sys
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+hypothesis.settings.register_profile("steady", derandomize=True, deadline=None)
+hypothesis.settings.register_profile("search", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("steady")
 
 OFFLINE = str(Path(__file__).parent / "offline")
 sys.path.insert(0, OFFLINE)

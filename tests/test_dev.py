@@ -211,7 +211,7 @@ def test_cpu_adds_the_index_of_the_small_build(machine):
         (["run", "--jobs", "2"], ["run", "--jobs", "2"]),
         (["lab"], ["lab"]),
         (["test", "-k", "sofim"], ["-m", "pytest", "-m", "not slow", "-k", "sofim"]),
-        (["test", "--all", "tests/docs"], ["-m", "pytest", "tests/docs"]),
+        (["test", "--all", "tests/docs"], ["-m", "pytest", "--hypothesis-profile=search", "tests/docs"]),
     ],
 )
 def test_options_reach_the_command(machine, argv, tail):
@@ -220,7 +220,9 @@ def test_options_reach_the_command(machine, argv, tail):
     assert command[1:] == tail
 
 
-@pytest.mark.parametrize(("argv", "choice"), [(["test"], ["-m", "not slow"]), (["test", "--all"], [])])
+@pytest.mark.parametrize(
+    ("argv", "choice"), [(["test"], ["-m", "not slow"]), (["test", "--all"], ["--hypothesis-profile=search"])]
+)
 def test_the_whole_suite_uses_all_processors_and_counts_lines(machine, argv, choice):
     machine.dev.main(argv)
     (command,) = machine.started

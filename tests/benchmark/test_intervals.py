@@ -66,7 +66,7 @@ def test_more_seeds_are_drawn_the_same_each_time():
     np.testing.assert_array_equal(places, resamples(12)[0])
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(pairs(most=4, cells=2))
 def test_the_ends_are_those_of_brute_force(both):
     ours, theirs = both
@@ -75,7 +75,6 @@ def test_the_ends_are_those_of_brute_force(both):
     assert found.high == pytest.approx(high, rel=1e-12)
 
 
-@settings(deadline=None)
 @given(pairs(most=7, cells=3))
 def test_exchanging_the_two_gives_the_reciprocals(both):
     there, back = paired_ratio(*both), paired_ratio(*both[::-1])
@@ -84,7 +83,6 @@ def test_exchanging_the_two_gives_the_reciprocals(both):
             assert np.isclose(one, 1 / np.float64(other), rtol=1e-12, equal_nan=True)
 
 
-@settings(deadline=None)
 @given(pairs(most=6, cells=1), st.floats(0.1, 50))
 def test_a_unit_of_time_cancels(both, unit):
     ours, theirs = both
@@ -93,7 +91,6 @@ def test_a_unit_of_time_cancels(both, unit):
         assert np.isclose(one, other, rtol=1e-9, equal_nan=True)
 
 
-@settings(deadline=None)
 @given(pairs(most=6, cells=1), st.permutations(range(6)))
 def test_the_order_of_the_seeds_does_not_matter(both, order):
     ours, theirs = both
@@ -101,7 +98,6 @@ def test_the_order_of_the_seeds_does_not_matter(both, order):
     assert str(paired_ratio(ours, theirs)) == str(paired_ratio(ours[:, order], theirs[:, order]))
 
 
-@settings(deadline=None)
 @given(pairs(most=7, cells=1))
 def test_worse_times_of_ours_never_lower_an_end(both):
     ours, theirs = both

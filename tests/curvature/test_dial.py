@@ -41,7 +41,7 @@ def test_a_vector_is_refused():
         nested_means(torch.ones(4), 2)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 10**6), k=st.sampled_from([1, 2, 4, 8]), rho=st.floats(1e-3, 10))
 def test_finer_groups_never_have_less_curvature(seed, k, rho):
     samples = gradients(seed=seed)
@@ -53,7 +53,7 @@ def test_finer_groups_never_have_less_curvature(seed, k, rho):
     assert torch.linalg.eigvalsh(grown)[0] > -1e-12
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 10**6), rho=st.floats(1e-3, 10))
 def test_positions_agree_with_dense_solves(seed, rho):
     samples = gradients(seed=seed)

@@ -74,7 +74,7 @@ def test_curvlinops_agrees(name, loss_fn):
     assert error(sampled @ torch.eye(len(exact), dtype=WIDE), exact) < 0.1
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     n=st.integers(1, 6),
     widths=st.lists(st.integers(1, 5), min_size=2, max_size=4),

@@ -57,7 +57,7 @@ def test_products_are_those_of_the_naive_matrix(kind, name, loss_fn, chunk_bytes
         assert error(product, naive @ v) <= 1e-12
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     n=st.integers(1, 6),
     widths=st.lists(st.integers(1, 5), min_size=2, max_size=4),

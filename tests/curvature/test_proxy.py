@@ -18,7 +18,7 @@ def matrix_and_vector(seed, d=9, indefinite=False):
     return A, torch.randn(d, generator=random, dtype=torch.float64)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 10**6), rho=st.floats(1e-4, 1e3))
 def test_the_measures_agree_with_the_matrix_itself(seed, rho):
     A, m = matrix_and_vector(seed)
@@ -34,7 +34,7 @@ def test_the_measures_agree_with_the_matrix_itself(seed, rho):
     assert 0 <= seen.share <= seen.top_share * (1 + 1e-12)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 10**6), indefinite=st.booleans())
 def test_the_direction_cosine_grows_with_rho(seed, indefinite):
     A, m = matrix_and_vector(seed, indefinite=indefinite)

@@ -16,7 +16,7 @@ def normal(*shape, seed=0):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=WIDE)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     d=st.integers(1, 30),
     k=st.none() | st.integers(1, 4),
@@ -92,7 +92,7 @@ def test_arguments_that_do_not_fit_are_refused(method):
         apply(torch.ones(3, dtype=WIDE))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(d=st.integers(1, 12), seed=st.integers(0, 2**16))
 def test_sherman_morrison_is_the_inverse(d, seed):
     A = normal(d, d, seed=seed) + 2 * d * torch.eye(d, dtype=WIDE)
@@ -102,7 +102,7 @@ def test_sherman_morrison_is_the_inverse(d, seed):
     )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(d=st.integers(1, 12), scale=st.sampled_from([1e-6, 1.0, 1e6]), seed=st.integers(0, 2**16))
 def test_a_singular_update_is_an_error(d, scale, seed):
     A_inv = torch.linalg.inv(normal(d, d, seed=seed) + 2 * d * torch.eye(d, dtype=WIDE))

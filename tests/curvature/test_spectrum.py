@@ -120,7 +120,7 @@ def test_multiples_of_the_identity(scale):
     torch.testing.assert_close(found.vectors.mT @ found.vectors, torch.eye(5, dtype=torch.float64))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     d=st.integers(1, 12),
     k=st.integers(1, 12),

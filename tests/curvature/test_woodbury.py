@@ -27,7 +27,7 @@ def error(value, exact):
     return float((value.double() - exact).norm() / exact.norm())
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     k=st.integers(1, 8),
     d=st.integers(1, 12),
@@ -63,7 +63,7 @@ def test_equal_weights_are_the_mean_of_the_outer_products():
     torch.testing.assert_close(LowRankFIM(rows, 0.3).dense(), rows.mT @ rows / 5 + 0.3 * torch.eye(7, dtype=WIDE))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(d=st.integers(1, 20), rho=st.floats(1e-6, 1e2), seed=st.integers(0, 2**16))
 def test_one_row_is_the_rank_one_matrix(d, rho, seed):
     m, v = normal(2, d, seed=seed)

@@ -85,7 +85,7 @@ def test_a_filter_of_zeros_stays():
     assert not normalise(d, model)["weight"].any()
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 2**32), method=st.sampled_from(["filter", "layer", "model", "none"]))
 def test_the_same_seed_gives_the_same_bytes(seed, method):
     model, state = build("residual"), torch.get_rng_state()

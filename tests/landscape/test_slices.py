@@ -74,7 +74,7 @@ def test_models_that_are_not_linear_in_their_first_layer_are_recognised():
         assert found.settings["method"] == "first_layer"
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     name=st.sampled_from(list(MODELS)),
     nx=st.integers(2, 6),

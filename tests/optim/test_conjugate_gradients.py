@@ -20,7 +20,7 @@ def solve(A, b, *, tol=0.0, max_iter=1000, floor=0.0):
     return conjugate_gradients(lambda v: A @ v, b, tol=tol, max_iter=max_iter, floor=floor)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(d=st.integers(1, 30), seed=st.integers(0, 1000))
 def test_iterated_to_rounding_it_is_the_dense_solve(d, seed):
     A, b = spd(d, seed)
@@ -117,7 +117,7 @@ def test_no_curvature_at_all():
     assert found.stop == "curvature"
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(d=st.integers(1, 12), seed=st.integers(0, 1000), max_iter=st.integers(1, 12), floor=st.sampled_from([0.0, 0.3]))
 def test_whatever_the_matrix_the_result_is_a_direction_of_descent(d, seed, max_iter, floor):
     generator = torch.Generator().manual_seed(seed)

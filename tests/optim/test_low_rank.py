@@ -36,7 +36,7 @@ def grouped(rows, k):
     return means, torch.tensor([(b - a) / n for a, b in pairwise(cuts)], dtype=rows.dtype)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(n=st.integers(1, 12), share=st.floats(0, 1), rho=st.floats(1e-3, 1e2), seed=st.integers(0, 2**10))
 def test_a_step_is_the_dense_solve_for_any_number_of_rows(n, share, rho, seed):
     model, (x, y) = net(seed), batch(n, seed + 1)
@@ -80,7 +80,7 @@ def test_one_row_is_sofim_without_memory(rows):
         torch.testing.assert_close(vector(ours), vector(theirs), rtol=1e-13, atol=1e-15)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(k=st.integers(1, 6), factor=st.integers(1, 4), extra=st.integers(0, 5), seed=st.integers(0, 2**10))
 def test_groups_are_nested_so_that_the_matrix_grows_with_the_dial(k, factor, extra, seed):
     from sofim_lab.optim._sample_rows import group_means

@@ -26,7 +26,7 @@ def dense_direction(H, g, damping, globalisation):
 
 
 @pytest.mark.parametrize("globalisation", GLOBALISATIONS)
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(d=st.integers(1, 8), seed=st.integers(0, 1000), damping=st.sampled_from([0.01, 0.5, 3.0]))
 def test_the_step_is_along_the_direction_of_the_definition(globalisation, d, seed, damping):
     generator = torch.Generator().manual_seed(seed)

@@ -34,7 +34,7 @@ def step_of(model, x, y, **options):
     return vector(model) - before, optimizer
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     rank=st.integers(1, 60),
     rho=st.floats(1e-2, 1e2),

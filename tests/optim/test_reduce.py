@@ -139,7 +139,7 @@ def as_float32(x):
     return struct.unpack("f", struct.pack("f", x))[0]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(a=st.floats(-1e8, -1e-8), k=st.floats(1e-3, 1e3))
 def test_paired_multipliers_are_float32_numbers_near_their_values(a, k):
     first, second = pair(a, k, torch.float32)

@@ -37,7 +37,7 @@ def test_groups_with_their_own_options_match_the_dense_solve(direction, foreach)
     np.testing.assert_allclose(end, dense_sofim(w, gradients, sizes=sizes, direction=direction, **options), rtol=1e-9)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     sizes=st.lists(st.integers(0, 6), min_size=1, max_size=4).filter(lambda sizes: sum(sizes) > 0),
     rho=st.sampled_from([1e-4, 0.1, 0.5, 10.0, 1e4]),

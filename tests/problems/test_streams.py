@@ -15,7 +15,7 @@ def epoch(stream, labels, size=64, seed=0):
 
 
 @pytest.mark.parametrize("stream", ALL, ids=lambda stream: stream.name)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(labels=st.lists(st.integers(0, 6), max_size=60), size=st.integers(1, 70))
 def test_an_epoch_shows_each_sample_once_in_full_batches(stream, labels, size):
     labels = torch.tensor(labels, dtype=torch.int64)

@@ -57,7 +57,7 @@ def test_it_is_bounded_below_and_its_lowest_minimum_comes_first(surface):
 
 
 @each
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.floats(-3, 3), st.floats(-3, 3))
 def test_derivatives_agree_with_finite_differences(surface, x, y):
     here, h = at((x, y)), 1e-5
