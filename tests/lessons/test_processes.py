@@ -5,6 +5,7 @@ import time
 from contextlib import contextmanager, suppress
 
 import psutil
+import pytest
 
 from sofim_lab.lessons.running.processes import MARK, ProcessTree
 
@@ -19,11 +20,17 @@ time.sleep(60)
 """
 
 
+# Its child holds 64 MB and forks twice.
+FORKS = PARENT.replace("import time;", "import os, time;").replace(
+    "print(1, flush=True)", "os.fork() and os.fork() and print(1, flush=True)"
+)
+
+
 @contextmanager
-def family(mark):
+def family(mark, program=PARENT):
     """A process and its child; both end with the test."""
     process = subprocess.Popen(
-        [sys.executable, "-c", PARENT], stdout=subprocess.PIPE, env={**os.environ, MARK: mark}, text=True
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, env={**os.environ, MARK: mark}, text=True
     )
     child = psutil.Process(int(process.stdout.readline()))
     try:
@@ -47,6 +54,19 @@ def test_memory_is_that_of_the_descendants_and_nothing_survives():
         tree.kill()
         assert gone(child)
         assert process.wait() != 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux says what processes share")
+def test_memory_that_processes_share_counts_once():
+    """Three forks hold the same 64 MB."""
+    with family("mark-d", FORKS) as (process, _):
+        tree = ProcessTree(process.pid, "mark-d")
+        tree.sample()
+        assert len(tree.children) == 3
+        assert sum(child.memory_info().rss for child in tree.children) > 3 * 64 * 2**20
+        assert 64 < tree.peak_mb < 64 + 60
+        tree.kill()
+        assert all(gone(child) for child in tree.children)
 
 
 def test_a_child_whose_parent_is_gone_is_found_by_its_mark():

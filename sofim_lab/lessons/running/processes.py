@@ -28,18 +28,24 @@ class ProcessTree:
         self.root = _process(pid)
         self.children: set[psutil.Process] = set()
         self.peak_mb: float | None = None
+        self._shared: dict[psutil.Process, int] = {}  # bytes of each that are counted with another process
         self._looked = -_LOOK_AGAIN
 
     def sample(self) -> None:
-        """Read the memory of the kernel and its children now; remember the largest sum."""
+        """Read the memory of the kernel and its children now; remember the largest sum.
+
+        Pages that several processes share, such as the code of PyTorch, count once, where Linux says how many they are.
+        """
         now = time.monotonic()
         if now - self._looked >= _LOOK_AGAIN:
             self._looked = now
             self._look()
+            several = len(self.children) > 1
+            self._shared = {process: _shared(process) for process in self.children} if several else {}
         total = 0
         for process in self.children:
             with suppress(psutil.Error):
-                total += process.memory_info().rss
+                total += max(0, process.memory_info().rss - self._shared.get(process, 0))
         if total:
             self.peak_mb = max(self.peak_mb or 0.0, total / 2**20)
 
@@ -108,6 +114,17 @@ def _process(pid: int) -> psutil.Process | None:
         return psutil.Process(pid)
     except psutil.NoSuchProcess:
         return None
+
+
+def _shared(process: psutil.Process) -> int:
+    """Bytes of its resident memory that fall to others, were each page shared out evenly among those who have it.
+
+    To count them takes 10 ms for half a gigabyte, 100 times as long as to read the resident memory.
+    """
+    with suppress(psutil.Error):
+        memory = process.memory_full_info()
+        return int(memory.rss - getattr(memory, "pss", memory.rss))
+    return 0
 
 
 def _alive(process: psutil.Process) -> bool:
