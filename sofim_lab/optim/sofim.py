@@ -9,10 +9,11 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from sofim_lab.optim._sofim.block import Block
-from sofim_lab.optim._sofim.collect import Members, families, members_of
+from sofim_lab.optim._sofim.collect import Members, members_of
 from sofim_lab.optim._sofim.diagnostics import Diagnostics, Gauge
 from sofim_lab.optim._sofim.nonfinite import all_finite, raise_nonfinite
 from sofim_lab.optim._sofim.options import SHARED, check_options, check_shared
+from sofim_lab.optim._sofim.plan import Plan
 from sofim_lab.optim._sofim.reduce import Scalar, plus
 from sofim_lab.optim._sofim.saved import check_state_dict, complete, restore_moments
 from sofim_lab.optim._sofim.traced import traced_step
@@ -115,6 +116,7 @@ class SOFIM(Optimizer):
         if isinstance(params, torch.nn.Module):
             raise TypeError(f"params is a {type(params).__name__}: pass its parameters, model.parameters()")
         self.records: list[Diagnostics] = []
+        self._plan = Plan()  # never saved or copied
         super().__init__(params, defaults)
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -165,6 +167,7 @@ class SOFIM(Optimizer):
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         self.__dict__.setdefault("records", [])
+        self._plan = Plan()
         complete(self.param_groups, self.state)
 
     @property
@@ -188,7 +191,8 @@ class SOFIM(Optimizer):
 
     def _step_in_blocks(self, members: Members, gauge: Gauge | None) -> None:
         """Average everything, then move everything: only in between is ‖m‖ known."""
-        moves = [(blocks, *self._average(blocks)) for blocks in families(members, self.state)]
+        families = self._plan.families(members, self.state)
+        moves = [(blocks, *self._average(blocks)) for blocks in families]
         if any(self._must_raise(s) for _, _, s, _ in moves):
             raise_nonfinite(members, self.param_groups, self.state)
         for blocks, collapsed, s, t in reversed(moves):
@@ -199,6 +203,7 @@ class SOFIM(Optimizer):
                     b.along_moment(-b.rate / (b.rho * (1 + s)))  # F⁻¹m = m / (ρ (1 + s))
                 else:
                     b.along_gradient(-b.rate / b.rho, t / (1 + s))  # F⁻¹v = (v − m t/(1 + s)) / ρ
+        self._plan.keep(families, self.state)
 
     def _average(self, blocks: list[Block]) -> tuple[bool, Scalar, Scalar]:
         """Average v into m; returns whether v = m, then ‖m‖² and mᵀv in the metric of diag(1/ρ)."""

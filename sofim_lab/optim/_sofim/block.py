@@ -5,15 +5,16 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import Parameter
 
 from sofim_lab.optim._sofim.diagnostics import Gauge
-from sofim_lab.optim._sofim.reduce import Scalar, Sums, float32, number, pair, remainder, runs
+from sofim_lab.optim._sofim.reduce import Column, Scalar, Sums, float32, number, pair, remainder, runs
 from sofim_lab.optim._sofim.shards import Shards, is_sharded, local, sum_over
 
 PART = 2**20  # numbers of one part: few enough to be in the cache still when their norm is taken
 STIFF = 10.0  # ‖m‖²/ρ from which the rounding of mᵀv is magnified
 
-Part = tuple[list[Tensor], ...]  # parameters, gradients, moments
+Part = tuple[list[Tensor], list[Tensor], list[Tensor]]  # parameters, gradients, moments
 
 
 @dataclass
@@ -22,29 +23,52 @@ class Block:
 
     v is the gradient with its L2 decay, v = g + decay·p. Where the group maximizes, `rate` and `decay` are
     negative: then v and m are those of −g with the opposite sign, which changes neither mmᵀ nor mᵀv.
+
+    A block of ordinary tensors on the CPU can be used again as long as it `fits`: where tensors are small, most of a
+    step is finding out what belongs together.
     """
 
     group: dict[str, Any]
-    step: int  # the number of this step, counted from 1, for every parameter here
     shards: Shards
     ps: list[Tensor]
-    gs: list[Tensor]
     states: list[dict[str, Any]]
 
     def __post_init__(self) -> None:
-        group = self.group
-        columns: Part = (self.ps, self.gs, [state["moment"] for state in self.states])
-        if is_sharded(self.ps[0]):
-            columns = tuple([local(x, p) for x, p in zip(xs, self.ps, strict=True)] for xs in columns)
-        if columns[0][0].is_complex():
-            columns = tuple([torch.view_as_real(x) for x in xs] for xs in columns)
+        self.step: int = int(self.states[0]["step"])
+        self.moments = [state["moment"] for state in self.states]
+        self.foreach, self.dtype = self.group["foreach"], self.ps[0].dtype
+        plain = all(type(p) is Parameter and p.is_cpu for p in self.ps)
+        self.can_stay = plain and not self.ps[0].is_complex()
+        self._identities = [*map(id, self.ps)]
+        self._places = [m.data_ptr() for m in self.moments] if plain else []
+        ps, ms = self._as_real(self.ps), self._as_real(self.moments)
+        self.low = ps[0].dtype.itemsize < 4  # bfloat16 and float16: their moments are float32
+        self._cuts = [(some, ps[some], Column(ms[some])) for some in cuts(ps, self.foreach)]
+
+    def fits(self, group: dict[str, Any], ps: list[Tensor]) -> bool:
+        """Whether a block made for these parameters now, with the same states, would be this one."""
+        if group is not self.group or group["foreach"] is not self.foreach or [*map(id, ps)] != self._identities:
+            return False
+        step, dtype = self.step, self.dtype
+        for p, own, m, place in zip(ps, self.states, self.moments, self._places, strict=True):
+            if own["step"] != step or own["moment"] is not m or m.data_ptr() != place or p.dtype is not dtype:
+                return False
+        return True
+
+    def begin(self, gs: list[Tensor]) -> None:
+        """Take up the gradients and the options of the coming step."""
+        group, step, gs = self.group, self.step + 1, self._as_real(gs)
         sign = -1 if group["maximize"] else 1
+        self.step = step  # the number of this step, counted from 1, for every parameter here
         self.lr = number(group["lr"])
         self.rho, self.rate = group["rho"], sign * self.lr
-        self.weight = (1 - group["beta"]) / (1 - group["beta"] ** self.step)  # of v in the average m
+        self.weight = (1 - group["beta"]) / (1 - group["beta"] ** step)  # of v in the average m
         self.decay = 0.0 if group["decoupled_weight_decay"] else sign * group["weight_decay"]
-        self.low = columns[0][0].dtype.itemsize < 4  # bfloat16 and float16: their moments are float32
-        self.parts = split(columns, group["foreach"])
+        self.parts: list[Part] = [(ps, gs[some], ms) for some, ps, ms in self._cuts]
+
+    def end(self) -> None:
+        """Let go of the gradients."""
+        self.parts = []
 
     @property
     def device(self) -> torch.device:
@@ -76,7 +100,7 @@ class Block:
         """The values summed over all processes that hold a part."""
         sums = torch.stack([torch.as_tensor(x, dtype=torch.float64, device=self.device) for x in values])
         sums = sum_over(self.shards, sums)
-        return sums.tolist() if self.device.type == "cpu" else list(sums)
+        return sums.tolist() if self.ps[0].is_cpu else list(sums)
 
     def along_moment(self, a: Scalar) -> None:
         """Step p ← shrink·p + a m; the last parts first, they are still in the cache."""
@@ -111,6 +135,12 @@ class Block:
         if self.group["decoupled_weight_decay"] and self.group["weight_decay"]:
             torch._foreach_mul_(ps, 1 - self.lr * self.group["weight_decay"])
 
+    def _as_real(self, xs: list[Tensor]) -> list[Tensor]:
+        """What this process has of the tensors, complex numbers as pairs."""
+        if is_sharded(self.ps[0]):
+            xs = [local(x, p) for x, p in zip(xs, self.ps, strict=True)]
+        return [torch.view_as_real(x) for x in xs] if self.ps[0].is_complex() else xs
+
     def _refined(self, sums: Sums, mm: Scalar, mg: Scalar) -> Scalar:
         """Scalar product mᵀg with all its digits where the step is a small difference, at sin²∠(m, g) < 0.1."""
         if isinstance(mm, Tensor) or isinstance(mg, Tensor):  # on an accelerator
@@ -127,12 +157,11 @@ class Block:
         return a * mm + sum(remainder(ms, gs, a, size) for _, gs, ms in self.parts)
 
 
-def split(columns: Part, foreach: bool | None) -> list[Part]:
+def cuts(ps: list[Tensor], foreach: bool | None) -> list[slice]:
     """Parts for the _foreach kernels: neighbours up to a length; all together or each alone if asked to."""
     if foreach:
-        return [columns]
-    limit = PART if foreach is None else 0
-    return [tuple([column[some] for column in columns]) for some, _ in runs(columns[0], limit)]
+        return [slice(None)]
+    return [some for some, _ in runs(ps, PART if foreach is None else 0)]
 
 
 def _lerp(ms: list[Tensor], gs: list[Tensor], weight: float) -> None:
@@ -144,7 +173,7 @@ def _lerp(ms: list[Tensor], gs: list[Tensor], weight: float) -> None:
 
 def _add(xs: list[Tensor], ys: list[Tensor], a: Scalar) -> None:
     """Add x ← x + a y, without reading a multiplier that lives on an accelerator."""
-    if xs[0].device.type == "cpu":
+    if xs[0].is_cpu:
         a = float(a)
     if isinstance(a, float):
         torch._foreach_add_(xs, ys, alpha=a) if len(xs) > 1 else xs[0].add_(ys[0], alpha=a)

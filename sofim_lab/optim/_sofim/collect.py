@@ -1,16 +1,14 @@
-"""From parameter groups to the blocks of a step: what has a gradient, sorted into what is treated alike."""
+"""What takes part in a step: the parameters that have a gradient, and their states."""
 
 from collections import defaultdict
-from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import Parameter
 
-from sofim_lab.optim._sofim.block import PART, Block
+from sofim_lab.optim._sofim.block import PART
 from sofim_lab.optim._sofim.reduce import runs
-from sofim_lab.optim._sofim.shards import shards_of
 
 Group = dict[str, Any]
 State = defaultdict[Tensor, dict[str, Any]]
@@ -39,12 +37,15 @@ def state_of(p: Tensor, group: Group, state: State) -> dict[str, Any]:
     return own
 
 
-def _states_of(ps: list[Tensor], group: Group, state: State) -> list[dict[str, Any]]:
+def states_of(ps: list[Tensor], group: Group, state: State) -> list[dict[str, Any]]:
     """The states of parameters, made where they are missing; on the CPU the moments of a part lie in one buffer.
 
     So their norm is that of one vector, and nothing has to be copied together for it.
     """
-    new = [p for p in ps if not state[p] and type(p) in (Parameter, Tensor) and p.device.type == "cpu"]
+    owns = [state[p] for p in ps]
+    if all(owns):
+        return owns
+    new = [p for p in ps if not state[p] and type(p) in (Parameter, Tensor) and p.is_cpu]
     new = [p for p in new if p.is_contiguous()]
     for dtype in {moment_dtype(p) for p in new}:
         alike = [p for p in new if moment_dtype(p) == dtype]
@@ -64,38 +65,6 @@ def step_dtype() -> torch.dtype:
 def moment_dtype(p: Tensor) -> torch.dtype:
     """The parameter's own dtype, at least float32."""
     return torch.float32 if p.dtype.itemsize < 4 else p.dtype
-
-
-def families(members: Members, state: State) -> list[list[Block]]:
-    """Lists of blocks that share one F: all of them, or for blocks="tensor" each tensor its own."""
-    each_alone = bool(members) and members[0][0]["blocks"] == "tensor"
-    blocks = []
-    for group, ps, gs in members:
-        owns = [state[p] for p in ps]
-        if not all(owns):
-            owns = _states_of(ps, group, state)
-        keys = [id(p) for p in ps] if each_alone else _keys(ps, owns)
-        rows = zip(ps, gs, owns, strict=True)
-        for alike in _sorted(rows, keys) if keys else [(ps, gs, owns)]:
-            blocks.append(Block(group, int(alike[2][0]["step"]) + 1, shards_of(alike[0][0]), *alike))
-    return [[block] for block in blocks] if each_alone else [blocks] if blocks else []
-
-
-def _keys(ps: list[Tensor], owns: list[dict[str, Any]]) -> list[Any] | None:
-    """What tells parameters apart that cannot be treated alike; None where nothing does, as in most models."""
-    step, dtype, device = owns[0]["step"], ps[0].dtype, ps[0].device
-    for p, own in zip(ps, owns, strict=True):
-        if type(p) is not Parameter or p.dtype is not dtype or p.device != device or own["step"] != step:
-            return [(int(own["step"]), p.dtype, p.device, shards_of(p)) for p, own in zip(ps, owns, strict=True)]
-    return None
-
-
-def _sorted(rows: Iterable[tuple[Any, ...]], keys: list[Any]) -> Iterable[tuple[list[Any], ...]]:
-    """The rows with equal keys together, as columns, in the order of their first appearance."""
-    found: dict[Any, list[tuple[Any, ...]]] = {}
-    for key, row in zip(keys, rows, strict=True):
-        found.setdefault(key, []).append(row)
-    return [tuple(map(list, zip(*some, strict=True))) for some in found.values()]
 
 
 def name_of(p: Tensor, groups: list[Group]) -> str:

@@ -28,6 +28,20 @@ EPS = 2.0**-23  # relative distance of neighbouring float32 numbers
 _products_of_rows = torch.ops.aten._embedding_bag_per_sample_weights_backward.default
 
 
+class Column(list[Tensor]):
+    """A list of tensors whose squares are summed at every step; what can be prepared for that is."""
+
+    def __init__(self, xs: Sequence[Tensor]) -> None:
+        super().__init__(xs)
+        is_vector = len(xs) == 1 and xs[0].is_contiguous()
+        self.whole = None if not xs[0].is_cpu else xs[0].view(-1) if is_vector else _view_of_all(xs)
+        self._rows = [] if self.whole is None or xs[0].dtype.itemsize < 4 else _in_rows(self.whole)
+
+    def squares(self) -> list[Tensor]:
+        """The squares of short rows, summed; nothing where they have to be found piece by piece."""
+        return [_products_of_rows(rows, rows, i, i, i, 0) for rows, i in self._rows]
+
+
 class Sums:
     """‖x‖² and xᵀy to 4e-7 of ‖x‖‖y‖, added up list by list on one device."""
 
@@ -40,11 +54,14 @@ class Sums:
         """Count in one list of tensors, with the list that belongs to it if products are wanted."""
         columns = (xs,) if ys is None else (xs, ys)
         self._lists.append(columns)
-        if xs[0].device.type != "cpu":
+        if not xs[0].is_cpu:
             self._squares.append(wide(torch.stack(torch._foreach_norm(list(xs), 2, _at_least_float32(xs[0])))).square())
             if ys is not None:
                 dots = [torch.dot(x, y.to(x.dtype)) for x, y in pieces(columns, ON_DEVICE, ON_DEVICE)]
                 self._products.append(wide(torch.stack(dots)))
+            return
+        if ys is None and isinstance(xs, Column) and (squares := xs.squares()):
+            self._squares += squares
             return
         is_low = any(column[0].dtype.itemsize < 4 for column in columns)
         for x, *y in pieces(columns, JOIN, LONG if is_low else None):
@@ -130,7 +147,7 @@ def pieces(columns: Columns, join_to: int, cut_at: int | None) -> Iterator[tuple
     wholes = [side_by_side(column) for column in columns]
     found = tuple([whole for whole in wholes if whole is not None])
     if len(found) == len(wholes):
-        yield from _cut(found, cut_at)
+        yield from _cut(found, cut_at) if cut_at else (found,)
         return
     for some, numbers in runs(columns[0], join_to):
         if some.stop - some.start == 1:
@@ -154,6 +171,10 @@ def runs(xs: Sequence[Tensor], limit: int) -> Iterator[tuple[slice, slice]]:
 
 def side_by_side(xs: Sequence[Tensor]) -> Tensor | None:
     """Tensors that follow each other in one buffer as one 1-D view of it, on the CPU; None where they do not."""
+    return xs.whole if isinstance(xs, Column) else _view_of_all(xs)
+
+
+def _view_of_all(xs: Sequence[Tensor]) -> Tensor | None:
     first = xs[0]
     size, end = first.element_size(), first.data_ptr()
     for x in xs:
@@ -187,18 +208,19 @@ def _rows(x: Tensor, y: Tensor | None = None) -> list[Tensor]:
     if x.dtype.itemsize < 4:
         x = x.float()
     y = x if y is None else y.to(x.dtype)
+    if x is y:
+        return [_products_of_rows(rows, rows, i, i, i, 0) for rows, i in _in_rows(x)]
+    both = zip(_in_rows(x), _in_rows(y), strict=True)
+    return [_products_of_rows(rows, others, i, i, i, 0) for (rows, i), (others, _) in both]
+
+
+def _in_rows(x: Tensor) -> list[tuple[Tensor, Tensor]]:
+    """A 1-D tensor as a matrix of short rows, and the rest as one more; with each the numbers of its rows."""
     n = x.numel()
     length = _row_length(n)
     whole = n - n % length
-    if whole == n:
-        return [_products(x, y, length)]
-    return [_products(x[:whole], y[:whole], length), _products(x[whole:], y[whole:], n - whole)]
-
-
-def _products(x: Tensor, y: Tensor, length: int) -> Tensor:
-    """Scalar product of each row of x with that of y."""
-    i = _counting(x.numel() // length)
-    return _products_of_rows(x.view(-1, length), y.view(-1, length), i, i, i, 0)
+    parts = [x.view(-1, length)] if whole == n else [x[:whole].view(-1, length), x[whole:].view(1, -1)]
+    return [(part, _counting(part.shape[0])) for part in parts]
 
 
 @lru_cache(maxsize=4096)
@@ -234,7 +256,7 @@ def float32(x: float) -> float:
 
 def widest(x: Tensor) -> torch.dtype:
     """float64, or float32 on a device that has none."""
-    return torch.float32 if x.device.type == "mps" else torch.float64
+    return torch.float32 if x.is_mps else torch.float64
 
 
 def wide(x: Tensor) -> Tensor:
@@ -246,4 +268,4 @@ def number(x: Scalar) -> Scalar:
     """A 0-dimensional tensor as a number where that costs no waiting, else in the widest type."""
     if not isinstance(x, Tensor):
         return x
-    return x.item() if x.device.type == "cpu" else wide(x)
+    return x.item() if x.is_cpu else wide(x)
