@@ -8,6 +8,7 @@ ones is `--hypothesis-profile=search`, which `dev.py test --all` takes.
 """
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -37,3 +38,15 @@ def _network(request):
     else:
         with no_network.lifted():
             yield
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 64 kB."""
+    place = tmp_path / "small"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(place)]
+    if sys.platform != "linux" or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("needs the right to mount a file system")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)

@@ -11,6 +11,7 @@ from sofim_lab.benchmark import tables
 from sofim_lab.benchmark.claims import Verdict, judge_all
 from sofim_lab.benchmark.intervals import Interval
 from sofim_lab.benchmark.results import Benchmark
+from sofim_lab.files import write_atomically
 
 
 def write_report(
@@ -28,7 +29,6 @@ def write_report(
     Returns:
         The page, and the verdicts.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     judged = judge_all(found, data, costs)
     frames = {
         "verdicts": tables.verdicts(judged),
@@ -43,10 +43,15 @@ def write_report(
     }
     for name, frame in frames.items():
         if len(frame):
-            frame.to_csv(folder / f"{name}.csv", index=False)
+            write_table(frame, folder / f"{name}.csv")
     page = folder / "report.md"
-    page.write_text(markdown(frames, costs, heading), encoding="utf-8")
+    write_atomically(page, markdown(frames, costs, heading))
     return page, judged
+
+
+def write_table(frame: pd.DataFrame, path: Path) -> None:
+    """A CSV file, whole or not at all, in a folder that is made where there is none."""
+    write_atomically(path, frame.to_csv(index=False))
 
 
 def markdown(frames: dict[str, pd.DataFrame], costs: pd.DataFrame | None = None, heading: str = "") -> str:

@@ -7,7 +7,8 @@ import pandas as pd
 
 from sofim_lab import plots
 from sofim_lab.benchmark import PROTOCOLS, Benchmark, Verdict, measure_costs, read, read_costs, run, run_pilot
-from sofim_lab.benchmark.report import cost_table, table, write_report
+from sofim_lab.benchmark.report import cost_table, table, write_report, write_table
+from sofim_lab.files import write_atomically
 from sofim_lab.lessons.errors import LessonError
 from sofim_lab.lessons.reporting.environment import describe_environment
 from sofim_lab.problems import DATASETS
@@ -42,8 +43,7 @@ def _costs(found: Benchmark, folder: Path, arguments: argparse.Namespace) -> int
     plain = [one for one in found.finals.values() if not one.task.shifted]  # the order of the samples costs nothing
     how = {"rounds": arguments.rounds, "device": arguments.device}
     costs = pd.concat([measure_costs(one.task, one.chosen, **how) for one in plain])
-    folder.mkdir(parents=True, exist_ok=True)
-    costs.to_csv(folder / "costs.csv", index=False)
+    write_table(costs, folder / "costs.csv")
     print(table(cost_table(costs)))
     return 0
 
@@ -85,4 +85,4 @@ def _figures(found: Benchmark, judged: list[Verdict], folder: Path) -> None:
     if found.scans:
         drawn["learning-rates"] = plots.plot_sensitivity(found.scan_race(), "train_loss")
     for name, ax in drawn.items():
-        (folder / f"{name}.png").write_bytes(plots.picture(ax, name).png)
+        write_atomically(folder / f"{name}.png", plots.picture(ax, name).png)

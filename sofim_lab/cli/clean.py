@@ -2,7 +2,7 @@
 
 import argparse
 
-from sofim_lab.lessons.files import write_atomically
+from sofim_lab.files import write_atomically
 from sofim_lab.lessons.notebook import notebook_text, read_notebook, stripped
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Literal
 
 from sofim_lab.cli.extras import INSTALL
+from sofim_lab.files import write_atomically
 from sofim_lab.lessons.errors import LessonError
-from sofim_lab.lessons.files import write_atomically
 from sofim_lab.lessons.reporting.environment import installed_version
 from sofim_lab.lessons.running.execution import KERNEL_REMEDY
 

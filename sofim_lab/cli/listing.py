@@ -2,9 +2,9 @@
 
 import argparse
 
+from sofim_lab.files import write_atomically
 from sofim_lab.lessons.course_map import NOTE, README, course_map
 from sofim_lab.lessons.errors import LessonError
-from sofim_lab.lessons.files import write_atomically
 from sofim_lab.lessons.manifest import Manifest, find_notebooks, load_manifest
 
 

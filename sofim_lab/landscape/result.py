@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from sofim_lab.files import put_in_place
 from sofim_lab.landscape.tree import Tree
 
 _TREES = "tree"  # prefix of the arrays that hold origin and directions
@@ -85,8 +86,10 @@ class Slice:
     def save(self, path: str | Path) -> Path:
         """Write everything into one .npz file, origin, directions and buffers included; no pickle.
 
+        The file is written whole or not at all.
+
         Args:
-            path: Where to; the ending .npz is added if it is missing.
+            path: Where to; the ending .npz is added if it is missing, folders are made.
 
         Returns:
             The path of the file.
@@ -105,7 +108,7 @@ class Slice:
                 # numpy has no bfloat16; float32 holds every one of its numbers.
                 arrays[place] = (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).cpu().numpy()
         meta = {"labels": self.labels, "settings": dict(self.settings), "seconds": self.seconds, "dtypes": dtypes}
-        with path.open("wb") as file:
+        with put_in_place(path) as temporary, temporary.open("xb") as file:
             np.savez(file, meta=np.array(json.dumps(meta)), **arrays)
         return path
 

@@ -8,9 +8,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
+from sofim_lab.files import write_atomically
 from sofim_lab.lessons.errors import LessonError
 from sofim_lab.lessons.exercises import find_exercise
-from sofim_lab.lessons.files import write_atomically
 from sofim_lab.lessons.manifest import DEVICE_CLASSES, PROFILES, Budget, Lesson
 from sofim_lab.lessons.notebook import read_notebook, tags, text, without_outputs
 from sofim_lab.lessons.outcome import Outcome

@@ -9,9 +9,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from sofim_lab.files import write_atomically
 from sofim_lab.lessons.course_map import README, course_map
 from sofim_lab.lessons.errors import LessonError
-from sofim_lab.lessons.files import write_atomically
 from sofim_lab.lessons.manifest import MANIFEST, Manifest, load_manifest
 from sofim_lab.lessons.notebook import notebook_text, read_notebook, stripped, tags, text
 

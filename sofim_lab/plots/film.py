@@ -9,6 +9,8 @@ from pathlib import Path
 
 from PIL import Image
 
+from sofim_lab.files import write_atomically
+
 _HOLD = 1500  # milliseconds for which the last frame of a GIF stands
 
 # Without ids and without a script element: several films fit on a page, and a sanitised page keeps the last frame.
@@ -47,10 +49,10 @@ class Film:
         return stream.getvalue()
 
     def save(self, path: str | Path) -> Path:
-        """Write the film into a file.
+        """Write the film into a file, whole or not at all.
 
         Args:
-            path: It ends in `.gif`, or in `.html` for the page of `player`.
+            path: It ends in `.gif`, or in `.html` for the page of `player`; folders are made.
 
         Returns:
             The path.
@@ -60,10 +62,10 @@ class Film:
         """
         path = Path(path)
         if path.suffix == ".gif":
-            path.write_bytes(self.gif)
+            write_atomically(path, self.gif)
         elif path.suffix == ".html":
             page = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Descent</title>{self.player()}</html>'
-            path.write_text(page, encoding="utf-8")
+            write_atomically(path, page)
         else:
             raise ValueError(f"path={str(path)!r} must end in .gif or .html")
         return path

@@ -1,12 +1,12 @@
 """Images and labels as bytes in one file, which is whole or not there."""
 
-import os
-import tempfile
 import zipfile
 import zlib
 from pathlib import Path
 
 import numpy as np
+
+from sofim_lab.files import put_in_place
 
 
 def write_packed(path: Path, x: np.ndarray, y: np.ndarray) -> None:
@@ -17,15 +17,8 @@ def write_packed(path: Path, x: np.ndarray, y: np.ndarray) -> None:
         x: Pixels, uint8, shape (n, d).
         y: Labels below 256, shape (n,).
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez_compressed(file, x=x, y=y.astype(np.uint8))
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    with put_in_place(path) as temporary, temporary.open("xb") as file:
+        np.savez_compressed(file, x=x, y=y.astype(np.uint8))
 
 
 def read_packed(path: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -41,6 +34,7 @@ def read_packed(path: Path) -> tuple[np.ndarray, np.ndarray]:
         ValueError: The file is cut off, changed, or another kind of file.
 
     Example:
+        >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     write_packed(Path(folder) / "two.npz", np.zeros((2, 3), np.uint8), np.array([0, 1]))
         ...     x, y = read_packed(Path(folder) / "two.npz")

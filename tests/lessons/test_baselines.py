@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from synthetic import LESSON, baseline
 
-from sofim_lab.lessons.files import write_atomically
+from sofim_lab.files import write_atomically
 from sofim_lab.lessons.judging.baselines import Baseline, BaselineError, Expected, baseline_path, load_baseline
 
 GOOD = {

@@ -12,8 +12,8 @@ from synthetic import ENVIRONMENT, LESSON, baseline, lesson_run, outcome
 
 from sofim_lab.cli import main
 from sofim_lab.cli import run as run_command
+from sofim_lab.files import write_atomically
 from sofim_lab.lessons.errors import LessonError
-from sofim_lab.lessons.files import write_atomically
 from sofim_lab.lessons.judging.baselines import Expected, baseline_path
 from sofim_lab.lessons.outcome import Metric
 from sofim_lab.lessons.reporting.history import append_history, check_history, read_history

@@ -13,12 +13,13 @@ from small_lessons import write_manifest
 from synthetic import ENVIRONMENT, lesson_run, outcome
 
 from sofim_lab.cli import lab, main
+from sofim_lab.files import copy_atomically
 from sofim_lab.lessons.errors import LessonError
-from sofim_lab.lessons.files import copy_atomically, locked
 from sofim_lab.lessons.judging.verdict import judge_lesson
 from sofim_lab.lessons.outcome import Failure
 from sofim_lab.lessons.reporting.report import write_report
 from sofim_lab.lessons.reporting.runfile import Run
+from sofim_lab.lessons.running.locking import locked
 from sofim_lab.lessons.running.runner import run_lessons
 
 COMMAND = "from sofim_lab.cli import main; raise SystemExit(main())"
@@ -62,18 +63,6 @@ def test_a_full_disk_is_said_and_leaves_no_half_of_a_file(course):
     assert "Traceback" not in done.stderr
     assert files(course / "out") == {".lock", "01_a.ipynb", "assets/mathjax/LICENSE", "index.html"}
     assert (course / "out" / "index.html").read_text(encoding="utf-8") == "of an earlier run"
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    """A file system of 64 kB."""
-    place = tmp_path / "small"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(place)]
-    if sys.platform != "linux" or subprocess.run(mount, capture_output=True).returncode:
-        pytest.skip("needs the right to mount a file system")
-    yield place
-    subprocess.run(["umount", str(place)], check=True)
 
 
 def test_a_report_that_does_not_fit_leaves_the_earlier_one_whole(small_disk, tmp_path):

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from synthetic import LESSON, baseline, outcome
 
-from sofim_lab.lessons.files import write_atomically
+from sofim_lab.files import write_atomically
 from sofim_lab.lessons.judging.baselines import BaselineError, Expected, baseline_path, load_baseline
 from sofim_lab.lessons.judging.comparison import compare
 from sofim_lab.lessons.judging.measuring import UpdateError, measure, tolerance, update_baseline

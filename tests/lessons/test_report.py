@@ -8,7 +8,7 @@ import pytest
 from bs4 import BeautifulSoup
 from synthetic import ENVIRONMENT, LESSON, baseline, lesson_run, outcome
 
-from sofim_lab.lessons.files import write_atomically
+from sofim_lab.files import write_atomically
 from sofim_lab.lessons.judging.baselines import Expected, baseline_path
 from sofim_lab.lessons.judging.verdict import judge_lesson
 from sofim_lab.lessons.outcome import Check, Failure, Metric, Verification

@@ -7,7 +7,7 @@ import pytest
 from synthetic import ENVIRONMENT, LESSON, baseline, lesson_run, outcome
 
 from sofim_lab.cli import main
-from sofim_lab.lessons.files import write_atomically
+from sofim_lab.files import write_atomically
 from sofim_lab.lessons.judging.baselines import Expected, baseline_path
 from sofim_lab.lessons.judging.two_runs import compare_runs
 from sofim_lab.lessons.outcome import Metric

@@ -3,7 +3,7 @@
 import pytest
 from synthetic import BUDGET, LESSON, baseline, lesson_run, outcome
 
-from sofim_lab.lessons.files import write_atomically
+from sofim_lab.files import write_atomically
 from sofim_lab.lessons.judging.baselines import Expected, baseline_path
 from sofim_lab.lessons.judging.verdict import judge_lesson, share
 from sofim_lab.lessons.outcome import Failure, Metric, Verification

@@ -22,7 +22,7 @@ def test_a_write_that_fails_leaves_what_was_there_and_nothing_else(old, tmp_path
 
     def full(file, **arrays):
         file.write(b"half")
-        raise OSError("no space left on device")
+        raise OSError("no space left on device")  # without a number, as Pillow does
 
     monkeypatch.setattr(packed.np, "savez_compressed", full)
     with pytest.raises(OSError, match="no space left"):

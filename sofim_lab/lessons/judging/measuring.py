@@ -9,8 +9,8 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
+from sofim_lab.files import write_atomically
 from sofim_lab.lessons.errors import LessonError
-from sofim_lab.lessons.files import write_atomically
 from sofim_lab.lessons.judging.baselines import Baseline, Expected, Section, baseline_path, load_baseline
 from sofim_lab.lessons.outcome import Metric, Outcome
 

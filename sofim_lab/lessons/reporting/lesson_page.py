@@ -12,8 +12,8 @@ from nbconvert import HTMLExporter
 from nbformat import NotebookNode
 from traitlets.config import Config
 
+from sofim_lab.files import write_atomically
 from sofim_lab.lessons.errors import LessonError
-from sofim_lab.lessons.files import write_atomically
 from sofim_lab.lessons.notebook import ADDED_TAGS, tags
 from sofim_lab.lessons.reporting.mathjax import CONFIG, SCRIPT, copy_mathjax
 

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from sofim_lab.lessons.files import copy_atomically
+from sofim_lab.files import copy_atomically
 
 SOURCE = Path(__file__).parent / "static" / "mathjax"
 SCRIPT = Path("assets", "mathjax", "tex-svg-full.js")  # seen from the pages; the small tex-svg.js lacks \boldsymbol

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from sofim_lab.lessons.files import write_atomically
+from sofim_lab.files import write_atomically
 from sofim_lab.lessons.judging.verdict import Verdict
 from sofim_lab.lessons.reporting.index_page import report_html
 from sofim_lab.lessons.reporting.junit import junit_xml

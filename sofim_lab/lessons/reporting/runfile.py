@@ -5,8 +5,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from sofim_lab.files import write_atomically
 from sofim_lab.lessons.errors import LessonError
-from sofim_lab.lessons.files import write_atomically
 from sofim_lab.lessons.manifest import Budget
 from sofim_lab.lessons.outcome import Outcome
 from sofim_lab.lessons.reporting.environment import Environment

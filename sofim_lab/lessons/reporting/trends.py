@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from sofim_lab.lessons.files import write_atomically
+from sofim_lab.files import write_atomically
 from sofim_lab.lessons.judging.baselines import BaselineError, Expected, Section, baseline_path, load_baseline
 from sofim_lab.lessons.reporting.history import Entry, by_kind, read_history
 from sofim_lab.lessons.reporting.index_page import STATIC, jinja

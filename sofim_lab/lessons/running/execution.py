@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, cast
 
-from sofim_lab.lessons.files import write_atomically
+from sofim_lab.files import write_atomically
 from sofim_lab.lessons.manifest import Lesson
 from sofim_lab.lessons.notebook import notebook_text, read_notebook, without_outputs
 from sofim_lab.lessons.outcome import Failure, Outcome, Status

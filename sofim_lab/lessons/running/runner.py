@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from sofim_lab.lessons.errors import LessonError, unknown
-from sofim_lab.lessons.files import locked
 from sofim_lab.lessons.manifest import PROFILES, Lesson
 from sofim_lab.lessons.notebook import read_notebook, tags
 from sofim_lab.lessons.outcome import Outcome
 from sofim_lab.lessons.parameters import resolve_parameters
 from sofim_lab.lessons.running.execution import Execution, Plan
+from sofim_lab.lessons.running.locking import locked
 from sofim_lab.lessons.running.offline import can_go_offline
 from sofim_lab.lessons.running.progress import Progress
 

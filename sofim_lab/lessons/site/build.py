@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from sofim_lab.files import write_atomically
 from sofim_lab.lessons.errors import LessonError
-from sofim_lab.lessons.files import write_atomically
 from sofim_lab.lessons.judging.verdict import Verdict, judge_lesson
 from sofim_lab.lessons.manifest import Budget, Lesson
 from sofim_lab.lessons.outcome import Outcome

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from sofim_lab.lessons.files import write_atomically
+from sofim_lab.files import write_atomically
 from sofim_lab.lessons.judging.verdict import Verdict
 from sofim_lab.lessons.manifest import Lesson
 from sofim_lab.lessons.reporting.environment import Environment
