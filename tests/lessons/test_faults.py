@@ -79,6 +79,45 @@ asyncio.create_task(work())
 await asyncio.sleep(0.1)
 """
 
+KEPT = TASK.replace("asyncio.create", "task = asyncio.create")  # nobody ever asks it for its error
+
+FORGOTTEN = """
+async def work():
+    raise ValueError("never run")
+work()
+None
+"""
+
+FINALIZER = """
+def steps():
+    try:
+        yield 1
+    finally:
+        raise ValueError("in a finalizer")
+walk = steps()
+next(walk)
+del walk
+"""
+
+# These two go wrong when the last cell has ended.
+EXIT = """
+import atexit
+@atexit.register
+def farewell():
+    raise ValueError("at the end")
+"""
+
+SHOWN = """
+import ipywidgets, threading, time
+shown = ipywidgets.Output()
+def late():
+    time.sleep(1)
+    with shown:
+        raise ValueError("late")
+threading.Thread(target=late).start()
+shown
+"""
+
 PROCESS = """
 import multiprocessing
 def work():
@@ -127,6 +166,16 @@ FAULTS = {
     "stubborn": ([STUBBORN], {"cell_timeout": 2}, "timeout", "cell time-out", 3, None, "limit of 2 s"),
     "thread": ([THREAD, "time.sleep(1.5)"], {}, "failed", "background", 4, None, "in thread T: ValueError: late"),
     "task": ([TASK], {}, "failed", "background", 3, None, "never retrieved: ValueError: in a task"),
+    "kept": ([KEPT], {}, "failed", "background", 3, None, "after the last cell: Task exception was never retrieved: "
+             "ValueError: kept"),
+    "forgotten": ([FORGOTTEN], {}, "failed", "background", 3, None, "by the cell: coroutine 'work' was never awaited"),
+    "finalizer": ([FINALIZER, "print('after')"], {}, "failed", "background", 3, None,
+                  "Exception ignored in: <generator object steps>: ValueError: in a finalizer"),
+    "logging": (["import logging\nlogging.warning('%d', 'x')"], {}, "failed", "background", 3, None,
+                "--- Logging error ---: TypeError: %d format: a real number is required"),
+    "exit": ([EXIT], {}, "failed", "background", 3, None, "after the last cell: Exception ignored in atexit callback"),
+    "after": ([THREAD], {}, "failed", "background", 3, None, "after the last cell: Exception in thread T: ValueError"),
+    "shown": ([SHOWN], {}, "failed", "background", 3, None, "after the last cell: ValueError: late"),
     "process": ([PROCESS], {}, "failed", "background", 3, None, "Process P: ValueError: in a process"),
     "native": ([NATIVE], {"cell_timeout": 2}, "timeout", "cell time-out", 3, None, "limit of 2 s"),
     "fork": ([FORK], {"cell_timeout": 2}, "timeout", "cell time-out", 3, 6, "limit of 2 s"),

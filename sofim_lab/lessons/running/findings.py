@@ -135,11 +135,13 @@ def _swallowed(notebook: dict[str, Any], cells: list[Cell]) -> Iterator[Failure]
         for output in widget.get("state", {}).get("outputs") or []:
             if output.get("output_type") != "error":
                 continue
-            frames = _FRAME.findall(_traceback(output))
+            frames = _FRAME.findall(error_traceback(output))
             counts = {cell.get("execution_count"): n for n, cell in enumerate(cells, 1)}
             number = counts.get(int(frames[-1][0])) if frames else _shown_in(model, state, cells)
             if number is None:
-                yield Failure("widget", f"caught by a widget: {_message(output)}", traceback=_traceback(output))
+                yield Failure(
+                    "widget", f"caught by a widget: {error_message(output)}", traceback=error_traceback(output)
+                )
             else:
                 failure = _located(number, cells[number - 1], "widget", output)
                 yield dataclasses.replace(failure, message=f"caught by a widget: {failure.message}")
@@ -163,20 +165,20 @@ def _shown_in(model: str, state: dict[str, Any], cells: list[Cell]) -> int | Non
 
 def _located(number: int, cell: Cell, kind: str, output: dict[str, Any]) -> Failure:
     """A failure at the deepest line of this cell that the traceback names."""
-    traceback = _traceback(output)
+    traceback = error_traceback(output)
     own = [int(line) for count, line in _FRAME.findall(traceback) if int(count) == cell.get("execution_count")]
     lines = text(cell.get("source", "")).splitlines()
     blank = next((n for n, content in enumerate(lines) if content.strip()), 0)  # IPython counts without them
     line = own[-1] + blank if own and own[-1] + blank <= len(lines) else None
     source = "" if line is None else lines[line - 1]
-    return Failure(kind, _message(output), number, cell.get("id"), line, source, traceback)
+    return Failure(kind, error_message(output), number, cell.get("id"), line, source, traceback)
 
 
-def _message(output: dict[str, Any]) -> str:
+def error_message(output: dict[str, Any]) -> str:
     """`NameError: name 'x' is not defined`."""
     return _ANSI.sub("", f"{output.get('ename', 'Error')}: {output.get('evalue', '')}").rstrip(": ")
 
 
-def _traceback(output: dict[str, Any]) -> str:
+def error_traceback(output: dict[str, Any]) -> str:
     """IPython's traceback without its colours."""
     return _ANSI.sub("", "\n".join(output.get("traceback", [])))

@@ -1,8 +1,8 @@
 """What the kernel sends while a lesson runs, heard in the worker before nbclient does.
 
-Two things would pass unseen otherwise. An error in a thread, a task or a child process stops no cell: Python writes it
-to stderr and goes on, and what is written after its cell has ended reaches no cell at all. And a cell that prints
-without end fills the memory of whoever collects it.
+Two things would pass unseen otherwise. An error in a thread, a task, a finalizer or a child process stops no cell:
+Python writes it to stderr and goes on, and what is written after its cell has ended, or after the last one, reaches no
+cell at all. And a cell that prints without end fills the memory of whoever collects it.
 """
 
 import re
@@ -10,15 +10,22 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
+from sofim_lab.lessons.running.findings import error_message, error_traceback
+
 PRINTED = 1_000_000  # characters that a cell may print
 SHOWN = 20_000_000  # characters of pictures, tables and pages that a cell may show
 _KEPT = 100_000  # characters of stderr that are searched, the last ones of a cell
 
 # How Python begins its report of an error that nothing in the foreground waits for.
 _BACKGROUND = re.compile(
-    r"^(?:Exception in (?:thread|callback) .+|(?:Task|Future) exception was never retrieved|Process .+:)$",
+    r"^(?:Exception in (?:thread|callback) .+|(?:Task|Future) exception was never retrieved|Process .+:"
+    r"|Exception ignored .+|--- Logging error ---|.*\bRuntimeWarning: coroutine '.+' was never awaited)$",
     re.MULTILINE,
 )
+_IGNORED = "Exception ignored"  # in a finalizer; those of libraries are their own affair
+_OURS = re.compile(r'File ".*(?:ipykernel_\d+[/\\]\w+|sofim_lab(?:[/\\]\w+)+)\.py"')
+_NOT_AWAITED = "RuntimeWarning: "
+_ADDRESS = re.compile(r" at 0x[0-9A-Fa-f]+")  # another in each run
 _TRACEBACK = "Traceback (most recent call last):"
 _ERROR = re.compile(r"^(?![ \t])(?!Traceback )[A-Za-z_][\w.]*(?:: .*)?$", re.MULTILINE)
 
@@ -41,20 +48,25 @@ def background_errors(words: str) -> Iterator[tuple[str, str]]:
     for start, end in pairwise([*starts, len(words)]):
         report = words[start:end].rstrip()
         head, traceback, rest = report.partition(_TRACEBACK)
-        if traceback:  # else it is only somebody's words
+        title = _ADDRESS.sub("", head.splitlines()[0].rstrip(":"))
+        if _NOT_AWAITED in title:
+            yield title.partition(_NOT_AWAITED)[2], report
+        elif traceback and (_OURS.search(rest) or not title.startswith(_IGNORED)):  # else it is only somebody's words
             named = _ERROR.search(rest)
-            title = head.splitlines()[0].rstrip(":")
             yield f"{title}: {named[0]}" if named else title, report
 
 
 class Listener:
     """Hears every message of the kernel; cuts what is too long, and keeps what `findings` gives.
 
-    The number of the cell that runs is set in `cell`, the findings of a cell are taken when it has ended.
+    The number of the cell that runs is set in `cell`, the findings of a cell are taken when it has ended. After the
+    last one `ending` is set: what is heard then belongs to none.
     """
 
     def __init__(self) -> None:
         self.cell = 0
+        self.ending = False
+        self.raised: list[dict[str, str]] = []
         self.printed: dict[int, int] = {}
         self.shown: dict[int, int] = {}
         self.flooded: set[int] = set()
@@ -67,6 +79,8 @@ class Listener:
             if content.get("name") == "stderr":
                 self.words = (self.words + content["text"])[-_KEPT:]
             content["text"] = self._within(content["text"], self.printed, PRINTED)
+        elif message.get("msg_type") == "error" and self.ending:
+            self.raised.append({"message": error_message(content), "traceback": error_traceback(content)})
         elif message.get("msg_type") in ("display_data", "execute_result", "update_display_data"):
             for mime, value in content.get("data", {}).items():
                 if isinstance(value, str):  # records of ours are objects
@@ -75,10 +89,10 @@ class Listener:
     def findings(self) -> list[dict[str, str]]:
         """What is wrong with the cell that has just ended, as kind, message and traceback; each is given once."""
         words, self.words = self.words, ""
-        found = [
-            {"kind": "background", "message": f"unseen by the cell: {message}", "traceback": report}
-            for message, report in background_errors(words)
-        ]
+        raised, self.raised = self.raised, []
+        raised += [{"message": message, "traceback": report} for message, report in background_errors(words)]
+        when = "after the last cell" if self.ending else "unseen by the cell"
+        found = [{"kind": "background", **error, "message": f"{when}: {error['message']}"} for error in raised]
         if self.cell in self.flooded:
             self.flooded.remove(self.cell)
             limits = f"{PRINTED / 1e6:g} MB of text and {SHOWN / 1e6:g} MB of pictures and pages"

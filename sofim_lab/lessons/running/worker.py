@@ -8,10 +8,12 @@ its kernel; papermill then writes what there is. Whatever the lesson started end
 import json
 import math
 import os
+import queue
 import sys
 import threading
 import time
 import traceback
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from sofim_lab.lessons.running.processes import adopt_orphans, end_descendants
 sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
 
 STOP_SECONDS = 3.0  # from the end of stdin: time for papermill to see the dead kernel and write the notebook
+END_SECONDS = 5.0  # for the kernel's exit handlers, and for threads that Python waits for
 SAVE_SECONDS = 2  # in long cells, the notebook is written about so often
 
 
@@ -116,6 +119,7 @@ def execute(job: dict[str, Any], events: Events) -> None:
     papermill_io.register(job["output"], AtomicFile)
     report_caught_errors(events)
     hear_everything(events.listener)
+    hear_the_end(events.listener)
     execute_notebook(
         _literal(job["input"]),
         _literal(job["output"]),
@@ -165,6 +169,32 @@ def hear_everything(listener: Listener) -> None:
         return message
 
     AsyncZMQSocketChannel.get_msg = heard  # type: ignore[method-assign, assignment]  # there is no hook for it
+
+
+def hear_the_end(listener: Listener) -> None:
+    """After the last cell ask the kernel to end, and listen until it has; nbclient would end it and hear nothing."""
+    from jupyter_core.utils import ensure_async, run_sync
+    from papermill.clientwrap import PapermillNotebookClient
+
+    keep_widgets = PapermillNotebookClient.set_widgets_metadata
+
+    async def end(client: PapermillNotebookClient) -> None:
+        listener.ending = True
+        await ensure_async(client.kc.shutdown())
+        until, alive = time.monotonic() + END_SECONDS, True
+        while alive and time.monotonic() < until:
+            alive = await ensure_async(client.km.is_alive())
+            with suppress(queue.Empty):
+                while time.monotonic() < until:
+                    await client.kc.iopub_channel.get_msg(timeout=0.05)
+        if alive:
+            await ensure_async(client.km.shutdown_kernel(now=True))
+
+    def last(client: PapermillNotebookClient) -> None:
+        keep_widgets(client)
+        run_sync(end)(client)
+
+    PapermillNotebookClient.set_widgets_metadata = last  # there is no hook for it
 
 
 def stop_when_input_ends() -> None:
