@@ -167,7 +167,7 @@ FAULTS = {
     "thread": ([THREAD, "time.sleep(1.5)"], {}, "failed", "background", 4, None, "in thread T: ValueError: late"),
     "task": ([TASK], {}, "failed", "background", 3, None, "never retrieved: ValueError: in a task"),
     "kept": ([KEPT], {}, "failed", "background", 3, None, "after the last cell: Task exception was never retrieved: "
-             "ValueError: kept"),
+             "ValueError: in a task"),
     "forgotten": ([FORGOTTEN], {}, "failed", "background", 3, None, "by the cell: coroutine 'work' was never awaited"),
     "finalizer": ([FINALIZER, "print('after')"], {}, "failed", "background", 3, None,
                   "Exception ignored in: <generator object steps>: ValueError: in a finalizer"),
