@@ -107,7 +107,7 @@ def clients_explorer() -> Explorer[ClientsState]:
             _copes,
             example={"participation": 0.5},
         ),
-        preview=partial(clients_state, rounds=6),
+        preview=partial(clients_state, rounds=2),
     )
 
 

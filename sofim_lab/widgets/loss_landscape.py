@@ -32,6 +32,7 @@ from sofim_lab.landscape.working_copy import working_copy
 from sofim_lab.plots import Picture, new_axes, picture, plot_contour, plot_profile, set_title
 from sofim_lab.plots.four_matrices import percent
 from sofim_lab.plots.scale import number
+from sofim_lab.plots.style import label_of
 from sofim_lab.problems import Split
 from sofim_lab.widgets.explorer import Explorer, Goal
 from sofim_lab.widgets.sliders import log_slider
@@ -190,7 +191,7 @@ def render_plane(state: PlaneState) -> Picture:
     rise = state.picture.loss.max()
     return picture(
         left,
-        f"The stop of {state.name} on the {state.plane} plane, normalisation {state.method}: loss {number(middle)} in "
+        f"The stop of {label_of(state.name)} on the {state.plane} plane, normalisation {state.method}: loss {number(middle)} in "
         f"the middle, at most {number(rise)}. The largest curvature in this plane is {number(state.curvatures[0])}, "
         f"{100 * state.shown:.3g} % of λ₁ = {number(state.top)} and {number(state.curvatures[0] / state.mean)} times "
         f"the mean curvature; the smallest is {number(state.curvatures[1])}. The quadratic model is off by up to "
@@ -242,35 +243,39 @@ def plane_explorer(
         return H, Directions(trees, ("eigenvector 1", "eigenvector 2")), float(found.values[0]), mean
 
     @lru_cache(maxsize=64)
-    def directions(name: str, plane: str, method: str) -> Directions:
-        stand_at(twin, paths[name].tree(-1))
+    def chosen(name: str, plane: str, method: str) -> tuple[Directions, ProjectedPath, tuple[float, float], Tensor]:
+        """What does not change with the zoom: the directions, the path on them, their curvatures, the gradient."""
+        end = paths[name].tree(-1)
+        stand_at(twin, end)
         if plane == "random":
             raw = random_directions(twin, 2, seed=seed, normalise="none", ignore=None)
         else:
             raw = ground(name)[1] if plane == "Hessian" else principal_directions(paths[name], centre="end")
         ignore = None if method == "model" else "biasbn"
-        return replace(raw, trees=tuple(normalise(tree, twin, method, ignore) for tree in raw.trees))
+        pair = replace(raw, trees=tuple(normalise(tree, twin, method, ignore) for tree in raw.trees))
+        curvatures = plane_curvatures(ground(name)[0], pair)
+        return pair, project(paths[name], pair, end), curvatures, _gradient(twin, loss_fn, data)
 
     def compute(name: str, plane: str, method: str, zoom: float, points: int = _POINTS) -> PlaneState:
         H, _, top, mean = ground(name)
-        pair, end = directions(name, plane, method), paths[name].tree(-1)
-        stand_at(twin, end)
+        pair, path, curvatures, gradient = chosen(name, plane, method)
+        stand_at(twin, paths[name].tree(-1))
         seen = slice_2d(twin, loss_fn, (data.x, data.y), pair, extent=zoom, points=points, progress=False)
         return PlaneState(
             name,
             plane,
             method,
             seen,
-            quadratic_model(seen, H, pair, _gradient(twin, loss_fn, data)),
-            project(paths[name], pair, end),
-            plane_curvatures(H, pair),
+            quadratic_model(seen, H, pair, gradient),
+            path,
+            curvatures,
             top,
             mean,
         )
 
     return Explorer(
         {
-            "name": W.Dropdown(options=list(paths), description="stop of"),
+            "name": W.Dropdown(options=[(label_of(name), name) for name in paths], description="stop of"),
             "plane": W.Dropdown(options=PLANES, description="plane"),
             "method": W.Dropdown(options=["filter", "layer", "model"], description="normalise"),
             "zoom": log_slider("zoom", 0.5, *_ZOOM, late=True),

@@ -60,12 +60,17 @@ def private_state(noise: float, clip: float, rounds: int, direction: str) -> Pri
     return PrivateState(run, control, privacy, privacy.epsilon(rounds))
 
 
+def first_rounds(noise: float, clip: float, rounds: int, direction: str) -> PrivateState:
+    """The state after three rounds: what can be shown at once."""
+    return private_state(noise, clip, min(rounds, 3), direction)
+
+
 def render_private(state: PrivateState) -> Picture:
     """Validation accuracy round by round, with ε in the title."""
     (ax,) = new_axes(width=7.2, height=3.6)
     plot_rounds([state.run, state.control], ax)
-    set_title(ax, f"ε = {state.epsilon:.3g} at δ = {DELTA:g}")
     rounds, known = len(state.run.steps), state.privacy
+    set_title(ax, f"{rounds} rounds: ε = {state.epsilon:.3g} at δ = {DELTA:g}")
     return picture(
         ax,
         f"{describe_rounds([state.run, state.control])} Noise σ = {known.noise:.3g}, clipping norm "
@@ -89,4 +94,5 @@ def private_explorer() -> Explorer[PrivateState]:
             lambda state: state.epsilon <= 0.4 and state.run.final.val_accuracy >= 0.75,
             example={"noise": 40.0},
         ),
+        preview=first_rounds,
     )

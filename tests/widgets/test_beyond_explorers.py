@@ -4,7 +4,7 @@ from every_control import silent_controls
 from sofim_lab.federated import Privacy
 from sofim_lab.widgets import clients_explorer, parts_explorer, private_explorer
 from sofim_lab.widgets.federated import clients_state
-from sofim_lab.widgets.private import private_state
+from sofim_lab.widgets.private import first_rounds, private_state, render_private
 
 
 @pytest.mark.parametrize("make", [parts_explorer, clients_explorer, private_explorer])
@@ -55,3 +55,11 @@ def test_both_servers_meet_the_same_clients():
     state = clients_state(alpha=0.1, participation=0.25, steps=2, server="FedAdam", rounds=2)
     assert state.run.settings["clients"] == state.control.settings["clients"] == len(state.counts) == 20
     assert int(state.counts.sum()) == 1197
+
+
+def test_the_private_run_shows_its_first_rounds_at_once_and_says_so():
+    settings = {"noise": 10.0, "clip": 0.5, "direction": "momentum"}
+    first, whole = (render_private(make(rounds=10, **settings)).alt for make in (first_rounds, private_state))
+    assert "the 3 rounds are" in first
+    assert "the 10 rounds are" in whole
+    assert first_rounds(rounds=2, **settings) == private_state(rounds=2, **settings)

@@ -58,7 +58,7 @@ def ends(control):
     """Values at both ends of a control; every choice of a menu."""
     if isinstance(control, W.FloatLogSlider):
         return [control.base**control.min, control.base**control.max]
-    return list(control.options)
+    return [option[1] if isinstance(option, tuple) else option for option in control.options]
 
 
 @pytest.mark.parametrize("name", ["lens", "plane", "barrier"])
