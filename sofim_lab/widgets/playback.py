@@ -4,6 +4,8 @@ import ipywidgets as W
 
 from sofim_lab.widgets.values import nearest, positions
 
+_PLAYING = "playing" if "playing" in W.Play.class_trait_names() else "_playing"  # so in ipywidgets 7, which Colab has
+
 
 class Playback(W.HBox):
     """Back, play and step for one control.
@@ -33,7 +35,7 @@ class Playback(W.HBox):
         self.step = W.Button(description="Step", icon="step-forward", tooltip=f"{name}: one step on")
         for button in (self.back, self.play, self.step):
             button.layout.width = "6.5em"
-        W.link((self.play, "value"), (self.clock, "playing"))
+        W.link((self.play, "value"), (self.clock, _PLAYING))
         self.back.on_click(lambda _: self.move(-1))
         self.step.on_click(lambda _: self.move(1))
         self.clock.observe(self._tick, names="value")
@@ -48,7 +50,7 @@ class Playback(W.HBox):
 
     def pause(self) -> None:
         """Stop the clock."""
-        self.clock.playing = False
+        self.play.value = False
 
     def _tick(self, _: object) -> None:
         if self.clock.value != nearest(self.control):  # or else a value typed in between two of them would be lost
