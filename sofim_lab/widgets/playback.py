@@ -4,8 +4,6 @@ import ipywidgets as W
 
 from sofim_lab.widgets.values import nearest, positions
 
-_PLAYING = "playing" if "playing" in W.Play.class_trait_names() else "_playing"  # so in ipywidgets 7, which Colab has
-
 
 class Playback(W.HBox):
     """Back, play and step for one control.
@@ -35,7 +33,8 @@ class Playback(W.HBox):
         self.step = W.Button(description="Step", icon="step-forward", tooltip=f"{name}: one step on")
         for button in (self.back, self.play, self.step):
             button.layout.width = "6.5em"
-        W.link((self.play, "value"), (self.clock, _PLAYING))
+        playing = "playing" if self.clock.has_trait("playing") else "_playing"  # ipywidgets 7, which Colab has
+        W.link((self.play, "value"), (self.clock, playing))
         self.back.on_click(lambda _: self.move(-1))
         self.step.on_click(lambda _: self.move(1))
         self.clock.observe(self._tick, names="value")

@@ -9,13 +9,34 @@ from collections.abc import Iterator
 
 import nbformat
 from nbformat import NotebookNode
-from notebook_reading import called_name, code, headings, tags, text, tree
+from notebook_reading import code, headings, tags, text, tree
+
+from sofim_lab import __version__
 
 TAGS = {"parameters", "setup", "formula", "verify", "play", "exercise", "hint", "solution", "quiz", "metric"}
 PARAMETERS = ["DEVICE", "PROFILE", "SEED", "SOLUTIONS"]
 SECTIONS = ["Question", "Objectives", "Before you start", "Quiz", "What we found", "References"]
 BINDER = "https://mybinder.org/v2/gh/{owner}/sofim_lab/HEAD?urlpath=lab/tree/notebooks/{name}.ipynb"
 COLAB = "https://colab.research.google.com/github/{owner}/sofim_lab/blob/main/notebooks/{name}.ipynb"
+# What every lesson begins with. A repository may stand in the place of the release: see docs/teaching.md.
+INSTALLED = "sofim-lab=={RELEASE}"
+FROM_REPOSITORY = r"git\+https://github\.com/[\w-]+/sofim_lab(@[\w.-]+)?"
+SET_UP = """
+import sys
+
+RELEASE = "0.0"  # of sofim_lab, which this lesson belongs to
+try:
+    import sofim_lab
+except ModuleNotFoundError:
+    if "google.colab" not in sys.modules:
+        raise
+    # all other packages are on Colab already
+    %pip install --quiet sofim-lab=={RELEASE}
+    import sofim_lab
+if sofim_lab.__version__ != RELEASE:
+    print(f"This lesson belongs to sofim_lab {RELEASE}, and {sofim_lab.__version__} is installed: numbers may differ.")
+    print(f"To make them agree: pip install sofim-lab=={RELEASE}, then restart the kernel.")
+""".strip().replace("0.0", __version__)
 
 
 def is_valid_and_current(notebook: NotebookNode, name: str) -> Iterator[str]:
@@ -89,28 +110,15 @@ def has_title_and_badges(notebook: NotebookNode, name: str) -> Iterator[str]:
             yield f"the first cell has no badge that leads to {link}"
 
 
-def installing_statement(notebook: NotebookNode) -> ast.Try | None:
-    """`try: import sofim_lab / except ModuleNotFoundError: %pip install ...`, from a set-up cell."""
-    for _, cell in code(notebook, "setup"):
-        for node in tree(cell).body:
-            if isinstance(node, ast.Try) and ast.unparse(node.body[0]) == "import sofim_lab":
-                return node
-    return None
+def set_up_cell(notebook: NotebookNode) -> str:
+    """The source of the first set-up cell; nothing if there is none."""
+    return next((cell.source for _, cell in code(notebook, "setup")), "")
 
 
 def installs_only_what_is_missing(notebook: NotebookNode, name: str) -> Iterator[str]:
-    """On Colab the library is installed first; where it is there already, nothing happens."""
-    statement = installing_statement(notebook)
-    if statement is None:
-        yield "no set-up cell tries to import sofim_lab (for Colab)"
-        return
-    handler = statement.handlers[0]
-    if len(statement.handlers) != 1 or ast.unparse(handler.type or ast.Name("")) != "ModuleNotFoundError":
-        yield "the set-up cell does not catch ModuleNotFoundError, and that alone"
-    body = [node.value for node in handler.body if isinstance(node, ast.Expr)]
-    magics = [node.args[0].value for node in body if called_name(node) == "run_line_magic"]
-    if magics != ["pip"] or "/sofim_lab" not in ast.unparse(handler):
-        yield "the set-up cell does not install sofim_lab from its repository with %pip"
+    """The first set-up cell is that of all lessons; what it does is tested by running it."""
+    if re.sub(FROM_REPOSITORY, INSTALLED, set_up_cell(notebook)) != SET_UP:
+        yield f"the first set-up cell is not the one that all lessons of release {__version__} begin with"
 
 
 def has_its_sections_in_order(notebook: NotebookNode, name: str) -> Iterator[str]:

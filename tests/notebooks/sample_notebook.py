@@ -2,6 +2,7 @@
 
 from textwrap import dedent
 
+from form_rules import SET_UP
 from nbformat import NotebookNode, from_dict
 
 NAME = "05_sample"
@@ -31,17 +32,7 @@ CELLS = [
     cell("markdown", "objectives", "## Objectives\n\n1. add\n2. add again\n3. stop adding"),
     cell("markdown", "before", "## Before you start\n\n**Prerequisites.** One.\n\n**Time.** About 5 minutes."),
     cell("code", "parameters", 'DEVICE = "auto"\nPROFILE = "quick"\nSEED = 0\nSOLUTIONS = False', "parameters"),
-    cell(
-        "code",
-        "install",
-        """
-        try:
-            import sofim_lab
-        except ModuleNotFoundError:
-            %pip install --quiet "sofim-lab[notebooks] @ git+https://github.com/somebody/sofim_lab"
-        """,
-        "setup",
-    ),
+    cell("code", "install", SET_UP, "setup"),
     cell("code", "setup", "from sofim_lab.lessons import check, metric, verify", "setup"),
     cell("markdown", "sum", "## 1. The sum\n\n$$1 + 1 = 2 \\tag{1}$$", "formula"),
     cell("code", "sum-holds", 'verify("05.sum", 1 + 1, 2)', "verify"),

@@ -5,6 +5,8 @@ import pytest
 from conventions import complaints
 from sample_notebook import NAME, cell, sample
 
+from sofim_lab import __version__
+
 
 def at(notebook, cell_id):
     return next(c for c in notebook.cells if c.id == cell_id)
@@ -75,10 +77,10 @@ BROKEN = [
     ("has_title_and_badges", rewrite("title", "tree/notebooks/05", "tree/notebooks/06"), "mybinder.org"),
     ("has_title_and_badges", rewrite("title", "main/notebooks/05", "main/notebooks/06"), "colab.research"),
     ("has_title_and_badges", rewrite("title", "github/somebody", "github/other"), "colab.research"),
-    ("installs_only_what_is_missing", remove("install"), "no set-up cell"),
-    ("installs_only_what_is_missing", rewrite("install", "ModuleNotFoundError", "Exception"), "and that alone"),
-    ("installs_only_what_is_missing", rewrite("install", "somebody/sofim_lab", "somebody/other"), "with %pip"),
-    ("installs_only_what_is_missing", rewrite("install", "%pip", "!pip"), "with %pip"),
+    ("installs_only_what_is_missing", remove("install"), "not the one"),
+    ("installs_only_what_is_missing", rewrite("install", "raise", "pass"), "not the one"),
+    ("installs_only_what_is_missing", rewrite("install", __version__, "0.0.9"), __version__),
+    ("installs_only_what_is_missing", rewrite("install", "sofim-lab=={RELEASE}", "sofim-lab"), "not the one"),
     ("has_its_sections_in_order", rewrite("question", "## ", "### "), "'## Question' stands there 0 times"),
     ("has_its_sections_in_order", add("## Quiz", kind="markdown"), "'## Quiz' stands there 2 times"),
     ("has_its_sections_in_order", lambda n: n.cells.append(n.cells.pop(1)), "out of order"),
@@ -139,6 +141,12 @@ def test_a_broken_convention_is_named(rule, edit, words):
     notebook = sample()
     edit(notebook)
     assert any(c.startswith(f"{rule}: ") and words in c for c in complaints(notebook, NAME)), complaints(notebook, NAME)
+
+
+def test_a_repository_may_stand_in_the_place_of_the_release():
+    notebook = sample()
+    rewrite("install", "sofim-lab=={RELEASE}\n", "git+https://github.com/somebody/sofim_lab@v1.0\n")(notebook)
+    assert complaints(notebook, NAME) == []
 
 
 def test_every_rule_is_shown_to_fail():

@@ -1,16 +1,12 @@
 """Every committed lesson keeps the conventions, and the manifest and the folder agree."""
 
-import ast
 import re
-import sys
 from pathlib import Path
 
 import pytest
 from conventions import complaints
-from form_rules import installing_statement
 from nbformat import reader
 from notebook_reading import code, headings, tags
-from sample_notebook import sample
 
 from sofim_lab.lessons.manifest import load_manifest
 
@@ -50,39 +46,6 @@ def test_all_links_name_one_repository():
     links = r"(?:mybinder\.org/v2/gh|research\.google\.com/github|git\+https://github\.com)/([\w-]+)/sofim_lab"
     owners = {path.name: set(re.findall(links, path.read_text(encoding="utf-8"))) for path in pages}
     assert len(set.union(*owners.values())) == 1, owners
-
-
-class Shell:
-    """Stands for IPython, and writes down the magics."""
-
-    def __init__(self):
-        self.magics = []
-
-    def run_line_magic(self, name, line):
-        self.magics.append(f"{name} {line}")
-
-
-def magics_run_by(statement):
-    """What the statement asks of IPython when it is executed here."""
-    shell = Shell()
-    module = ast.Module([statement], type_ignores=[])
-    exec(compile(module, "set-up cell", "exec"), {"get_ipython": lambda: shell})
-    return shell.magics
-
-
-@pytest.mark.parametrize("path", [None, *NOTEBOOKS], ids=lambda path: path.stem if path else "sample")
-def test_set_up_installs_nothing_where_the_library_is_installed(path, monkeypatch):
-    statement = installing_statement(sample() if path is None else read(path))
-    assert magics_run_by(statement) == []
-    monkeypatch.setitem(sys.modules, "sofim_lab", None)  # as if it were not installed
-    (magic,) = magics_run_by(statement)
-    assert magic.startswith("pip install ")
-    assert "sofim-lab[notebooks]" in magic
-
-
-def test_every_lesson_installs_the_same():
-    statements = {ast.unparse(installing_statement(read(path))) for path in NOTEBOOKS}
-    assert len(statements) == 1, statements
 
 
 @each_notebook

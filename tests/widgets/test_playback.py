@@ -1,5 +1,6 @@
 import ipywidgets as W
 from every_control import parts
+from traitlets import Bool, Int
 
 from sofim_lab.widgets import (
     bernoulli_pair_explorer,
@@ -11,6 +12,13 @@ from sofim_lab.widgets import (
 )
 from sofim_lab.widgets.playback import Playback
 from sofim_lab.widgets.values import positions
+
+
+class OldClock(W.BoundedIntText):
+    """The clock of ipywidgets 7, which Colab has: its trait is private."""
+
+    interval = Int()
+    _playing = Bool()
 
 
 def test_the_clock_moves_the_control_through_all_its_values():
@@ -44,6 +52,16 @@ def test_step_and_back_stop_at_the_ends_and_stop_the_clock():
     for _ in range(3):
         playback.back.click()
     assert control.value == "a"
+
+
+def test_the_clock_of_an_older_release_is_driven_too(monkeypatch):
+    monkeypatch.setattr(W, "Play", OldClock)
+    playback = Playback(W.IntSlider(value=1, max=3))
+    playback.play.value = True
+    assert playback.clock._playing
+    playback.move(1)
+    assert not playback.clock._playing
+    assert playback.control.value == 2
 
 
 def test_the_buttons_say_what_they_move():
