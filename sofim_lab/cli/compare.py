@@ -25,7 +25,7 @@ def _judge(run: Run, baselines: Path) -> int:
     verdicts = [judge_lesson(lesson, baselines) for lesson in run.lessons]
     for verdict in verdicts:
         for row in verdict.comparison.rows:
-            print(f"{verdict.run.outcome.lesson}  {row}")
+            print(plain(f"{verdict.run.outcome.lesson}  {row}"))
     if any(verdict.comparison.rows for verdict in verdicts):
         print()
     print(terminal_table(verdicts, interrupted=run.interrupted))

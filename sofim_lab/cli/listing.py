@@ -2,6 +2,7 @@
 
 import argparse
 
+from sofim_lab.cli.table import plain
 from sofim_lab.files import write_atomically
 from sofim_lab.lessons.course_map import NOTE, README, course_map
 from sofim_lab.lessons.errors import LessonError
@@ -15,8 +16,8 @@ def command(arguments: argparse.Namespace) -> int:
         return _write_readme(manifest)
     width = max(len(lesson.id) for lesson in manifest)
     for number, lesson in enumerate(manifest, start=1):
-        print(f"{number:2d}  {lesson.id:<{width}}  {lesson.minutes:>3d} min  {lesson.title}")
-        print(f"{'':{width + 15}}{lesson.question}")
+        print(f"{number:2d}  {lesson.id:<{width}}  {lesson.minutes:>3d} min  {plain(lesson.title)}")
+        print(f"{'':{width + 15}}{plain(lesson.question)}")
     return 0
 
 

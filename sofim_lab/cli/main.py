@@ -53,19 +53,23 @@ def main(argv: list[str] | None = None) -> int:
         reason = _reason(error)
         if reason is None:
             raise
-        print(f"sofim-lab: {reason}", file=sys.stderr)
+        from sofim_lab.cli.table import plain  # not above: `--version` needs no PyTorch
+
+        print(f"sofim-lab: {plain(reason)}", file=sys.stderr)
         return 2
 
 
 def _reason(error: Exception) -> str | None:
     """Why a request cannot be carried out, in a sentence; None for an error of ours, which deserves its traceback."""
-    from sofim_lab.cli.extras import INSTALL  # not above: `--version` needs no PyTorch
+    from sofim_lab.cli.extras import INSTALL
     from sofim_lab.lessons.errors import LessonError
 
     if isinstance(error, LessonError):
         return str(error)
     if isinstance(error, ModuleNotFoundError) and not (error.name or "").startswith("sofim_lab"):
         return f"the package {error.name!r} is missing: {INSTALL}"
+    if isinstance(error, UnicodeEncodeError):
+        return f"{error.object[max(0, error.start - 20) : error.end]!r}: half a character, no file can hold it"
     if isinstance(error, OSError):
         name = error.filename2 or error.filename  # of a failed rename the goal, not the temporary file
         return f"{name}: {error.strerror}" if name else str(error)

@@ -17,12 +17,12 @@ def terminal_table(verdicts: Sequence[Verdict], *, interrupted: bool = False) ->
         verdicts: the judged lessons.
         interrupted: whether the run was stopped before its end.
     """
-    rows = [("Lesson", "Status"), *((verdict.run.outcome.lesson, verdict.word) for verdict in verdicts)]
+    names = [plain(verdict.run.outcome.lesson) for verdict in verdicts]
+    rows = [("Lesson", "Status"), *zip(names, (verdict.word for verdict in verdicts), strict=True)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [f"{'Lesson':<{widths[0]}}  {'Status':<{widths[1]}}  Seconds"]
-    for verdict in verdicts:
-        outcome = verdict.run.outcome
-        lines.append(f"{outcome.lesson:<{widths[0]}}  {verdict.word:<{widths[1]}}  {outcome.seconds:7.1f}")
+    for lesson, verdict in zip(names, verdicts, strict=True):
+        lines.append(f"{lesson:<{widths[0]}}  {verdict.word:<{widths[1]}}  {verdict.run.outcome.seconds:7.1f}")
         lines += [_indented(text) for text in verdict.failures]
         lines += [_indented(f"warning: {text}") for text in verdict.warnings]
     return "\n".join([*lines, headline(verdicts, interrupted=interrupted).capitalize()])

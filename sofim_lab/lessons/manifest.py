@@ -115,7 +115,7 @@ def load_manifest(folder: Path) -> Manifest:
         raise ManifestError(
             f"cannot read {file}: {error.strerror}; name the lessons' folder with --notebooks"
         ) from None
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ManifestError(f"{file} is not valid YAML: {error}") from None
     if not isinstance(data, dict) or set(data) != {"lessons"} or not isinstance(data["lessons"], list):
         raise ManifestError(f"{file} must hold one key, 'lessons', with a list of lessons")
@@ -168,7 +168,7 @@ class _Entry:
         return tuple(value)
 
     def number(self, value: Any, label: str) -> float:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e300:
             raise self.error(f"{label!r} must be a number > 0, got {value!r}")
         return value
 

@@ -28,7 +28,7 @@ def read_notebook(path: Path) -> dict[str, Any]:
         notebook = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise LessonError(f"cannot read the notebook {path}: {error.strerror}") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise LessonError(f"{path} is not a notebook: not valid JSON ({error})") from None
     if problem := _malformed(notebook):
         raise LessonError(f"{path} is not a notebook: {problem}")

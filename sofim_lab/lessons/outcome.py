@@ -95,18 +95,8 @@ class Outcome:
     checks: tuple[Check, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """Plain types only; non-finite numbers become their names, as JSON has none."""
+        """Plain types only; non-finite numbers become their names, as JSON has none. `typed` is the inverse."""
         return _encode(dataclasses.asdict(self))
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> "Outcome":
-        """Inverse of `to_json`."""
-        data = dict(data)
-        data["notebook"] = Path(data["notebook"])
-        data["failure"] = Failure(**data["failure"]) if data["failure"] else None
-        for key, kind in (("metrics", Metric), ("verifications", Verification), ("checks", Check)):
-            data[key] = tuple(kind(**_decode(item)) for item in data[key])
-        return cls(**data)
 
 
 def _encode(item: Any) -> Any:
@@ -118,9 +108,3 @@ def _encode(item: Any) -> Any:
     if isinstance(item, float) and not math.isfinite(item):
         return repr(item)
     return str(item) if isinstance(item, Path) else item
-
-
-def _decode(item: dict[str, Any]) -> dict[str, Any]:
-    """Numbers again where `_encode` wrote their names."""
-    numbers = {"value", "residual", "tolerance"}
-    return {key: float(value) if key in numbers else value for key, value in item.items()}

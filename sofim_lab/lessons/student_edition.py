@@ -64,7 +64,7 @@ def without_solutions(notebook: dict[str, Any], name: str) -> dict[str, Any]:
     Exercises, hints and the answers of the quiz stay.
 
     Raises:
-        LessonError: Some other cell needs the parameter `SOLUTIONS`.
+        LessonError: Some other cell needs the parameter `SOLUTIONS`, or the parameters are no Python.
     """
     cells = []
     for number, cell in enumerate(stripped(notebook)["cells"], 1):
@@ -74,7 +74,10 @@ def without_solutions(notebook: dict[str, Any], name: str) -> dict[str, Any]:
         if cell["cell_type"] == "markdown":
             source = FOLDED.sub("", BADGES.sub("", source) if number == 1 else source).rstrip("\n")
         elif "parameters" in tags(cell):
-            source = _without_parameter(source)
+            try:
+                source = _without_parameter(source)
+            except SyntaxError as error:
+                raise LessonError(f"{name}, cell {number}: the parameters are no Python ({error})") from None
         if re.search(r"\bSOLUTIONS\b", source):
             raise LessonError(f"{name}, cell {number}: SOLUTIONS is used outside of a cell tagged 'solution'; tag it")
         if source:

@@ -4,6 +4,7 @@ import platform
 import subprocess
 
 from sofim_lab.lessons.reporting.environment import Environment, describe_environment, installed_version
+from sofim_lab.lessons.typed import typed
 
 
 def git(folder, *arguments):
@@ -31,5 +32,5 @@ def test_without_git(tmp_path, monkeypatch):
 def test_survives_json(tmp_path):
     here = describe_environment(tmp_path)
     assert here.python == platform.python_version()
-    assert Environment.from_json(here.to_json()) == here
+    assert typed(Environment, here.to_json()) == here
     assert installed_version("no-such-package-anywhere") == ""

@@ -9,6 +9,7 @@ from small_lessons import write_lesson
 from sofim_lab.lessons.errors import LessonError
 from sofim_lab.lessons.outcome import METRIC_MIME, Outcome
 from sofim_lab.lessons.running.runner import run_lessons
+from sofim_lab.lessons.typed import typed
 
 RECORD = """
 from IPython.display import display
@@ -67,7 +68,7 @@ def test_a_lesson_that_passes_says_everything_about_its_run(passed):
     assert 0 < outcome.seconds < 60
     assert 20 < outcome.peak_memory_mb < 500
     assert outcome.notebook == outcome.notebook.parent / f"{lesson.id}.ipynb"
-    assert Outcome.from_json(json.loads(json.dumps(outcome.to_json(), allow_nan=False))) == outcome
+    assert typed(Outcome, json.loads(json.dumps(outcome.to_json(), allow_nan=False))) == outcome
 
 
 def test_the_kernel_gets_parameters_environment_and_the_notebooks_folder(passed):

@@ -34,11 +34,6 @@ class Environment:
         """Plain types only."""
         return dataclasses.asdict(self)
 
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> "Environment":
-        """Inverse of `to_json`."""
-        return cls(**data)
-
 
 def describe_environment(source: Path, threads: str = "") -> Environment:
     """Look around; nothing is measured, and what cannot be found out is left empty.

@@ -10,6 +10,7 @@ from typing import Any
 
 from sofim_lab.lessons.errors import LessonError
 from sofim_lab.lessons.reporting.runfile import LessonRun, Run
+from sofim_lab.lessons.typed import typed
 
 SCHEMA = 1
 
@@ -83,7 +84,7 @@ def read_history(path: Path) -> tuple[tuple[Entry, ...], int]:
             continue
         try:
             entries.append(_checked(json.loads(line)))
-        except (ValueError, TypeError, KeyError, RecursionError):
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
             unreadable += 1
     return tuple(entries), unreadable
 
@@ -121,11 +122,9 @@ def _checked(data: dict[str, Any]) -> Entry:
     """An entry from plain data, with numbers where numbers belong."""
     if data.pop("schema") != SCHEMA:
         raise ValueError("another schema")
-    entry = Entry(**data)
+    entry: Entry = typed(Entry, data)
     spent = (entry.seconds, entry.budget_seconds, entry.budget_memory_mb, entry.memory_mb)
     for number in (*spent, *entry.metrics.values()):
         if number is not None and not math.isfinite(number):
             raise ValueError("not a number")
-    if not all(isinstance(text, str) for text in (entry.date, entry.commit, entry.lesson, entry.device, entry.profile)):
-        raise TypeError("not a text")
     return entry

@@ -3,13 +3,13 @@
 import dataclasses
 import json
 from pathlib import Path
-from typing import Any
 
 from sofim_lab.files import write_atomically
 from sofim_lab.lessons.errors import LessonError
 from sofim_lab.lessons.manifest import Budget
 from sofim_lab.lessons.outcome import Outcome
 from sofim_lab.lessons.reporting.environment import Environment
+from sofim_lab.lessons.typed import typed
 
 SCHEMA = 1
 FILE = "run.json"
@@ -69,14 +69,14 @@ def load_run(folder: Path) -> Run:
         data = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         raise RunFileError(f"no run found at {path}: `sofim-lab run --output {folder}` makes one.") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise RunFileError(f"{path} cannot be read ({error}); run the lessons again.") from None
     try:
-        if data["schema"] != SCHEMA:
-            raise RunFileError(f"{path} has schema {data['schema']!r}, this version reads {SCHEMA}; run again.")
-        lessons = tuple(_lesson(item) for item in data["lessons"])
-        return Run(Environment.from_json(data["environment"]), lessons, bool(data["interrupted"]))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        schema = data.pop("schema")
+        if schema != SCHEMA:
+            raise RunFileError(f"{path} has schema {schema!r}, this version reads {SCHEMA}; run again.")
+        return typed(Run, data, "run")
+    except (KeyError, TypeError, AttributeError, OverflowError) as error:
         what = f"{type(error).__name__}: {error}"
         raise RunFileError(f"{path} does not hold a run ({what}); run the lessons again.") from None
 
@@ -87,9 +87,3 @@ def relative(path: Path, folder: Path) -> str:
         return path.resolve().relative_to(folder.resolve()).as_posix()
     except ValueError:
         return path.as_posix()
-
-
-def _lesson(data: dict[str, Any]) -> LessonRun:
-    """One lesson from plain data."""
-    outcome, budget = Outcome.from_json(data["outcome"]), Budget(**data["budget"])
-    return LessonRun(outcome, budget, data["page"], tuple(data["problems"]))
