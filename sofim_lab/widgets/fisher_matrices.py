@@ -79,7 +79,7 @@ def matrices_state(hidden: int, noise: float, step: int, other: str) -> Matrices
 
 def render_matrices(state: MatricesState) -> Picture:
     """Left the matrices as tiles, right two spectra, with what they say in words."""
-    left, right = new_axes(2, width=9.6, height=4.0)
+    left, right = new_axes(2, width=9.2, height=3.6)
     left.figure.subplots_adjust(left=0.01, wspace=0.62, right=0.985)
     four, other = state.four, state.other
     plot_tiles(four, other, left)
