@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+from form_rules import BINDER, COLAB
 
 from sofim_lab.cli import main
 from sofim_lab.lessons.course_map import NOTE, README, course_map, name_of, overview
@@ -64,6 +65,23 @@ def test_the_readme_has_the_same_table(manifest):
     readme = (FOLDER.parent / "README.md").read_text(encoding="utf-8")
     table = overview(manifest)
     assert f"\n\n{table}\n\n" in readme, f"the table of lessons should be\n{table}"
+
+
+@pytest.mark.parametrize("page", ["README.md", "notebooks/README.md"])
+def test_a_page_opens_each_lesson_once_on_binder_and_once_on_colab(manifest, page):
+    """In its row of the table; beside the tables only the first lesson is offered, by badges."""
+    lines = (FOLDER.parent / page).read_text(encoding="utf-8").splitlines()
+    for lesson in manifest:
+        (row,) = [line for line in lines if line.startswith(f"| {name_of(lesson)} |")]
+        places = re.findall(r"\[(\w+)\]\((https://\S+?)\)", row)
+        assert [name for name, _ in places] == ["Binder", "Colab"]
+        owner = places[0][1].split("/gh/")[1].split("/")[0]
+        assert [link for _, link in places] == [form.format(owner=owner, name=lesson.id) for form in (BINDER, COLAB)]
+        assert (FOLDER / f"{lesson.id}.ipynb").is_file()
+    others = "\n".join(line for line in lines if not line.startswith("| "))
+    assert set(re.findall(r"(?:mybinder\.org|research\.google\.com)/\S+/(\w+)\.ipynb", others)) <= {
+        manifest.lessons[0].id
+    }
 
 
 def test_lesson_00_leads_to_the_lessons_that_there_are(manifest):
