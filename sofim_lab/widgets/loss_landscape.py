@@ -194,8 +194,9 @@ def render_plane(state: PlaneState) -> Picture:
         f"The stop of {label_of(state.name)} on the {state.plane} plane, normalisation {state.method}: loss "
         f"{number(middle)} in the middle, at most {number(rise)}. The largest curvature in this plane is "
         f"{number(state.curvatures[0])}, {100 * state.shown:.3g} % of λ₁ = {number(state.top)} and "
-        f"{number(state.curvatures[0] / state.mean)} times the mean curvature; the smallest is {number(state.curvatures[1])}. The quadratic model is off by up to "
-        f"{100 * state.error:.2g} % of the rise. The plane shows {100 * state.path.share:.2g} % of the path to it.",
+        f"{number(state.curvatures[0] / state.mean)} times the mean curvature; the smallest is "
+        f"{number(state.curvatures[1])}. The quadratic model is off by up to {100 * state.error:.2g} % of the rise. "
+        f"The plane shows {100 * state.path.share:.2g} % of the path to it.",
     )
 
 
