@@ -8,9 +8,10 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from sofim_lab.curvature._modules import check_modules, random_state, restore_random_state
+from sofim_lab.curvature._modules import check_modules
 from sofim_lab.curvature.likelihood import Likelihood, likelihood_of
 from sofim_lab.curvature.memory import samples_per_chunk
+from sofim_lab.problems.seeding import random_state, restore_random_state
 
 
 @dataclass(frozen=True)

@@ -1,26 +1,11 @@
 """Lanczos with full reorthogonalisation: what the top of a spectrum and its density are both read from."""
 
-from typing import Protocol
-
 import torch
 from torch import Tensor
 
+from sofim_lab.curvature.symmetric import Symmetric
+
 _BREAKDOWN = 100  # a remainder below this many roundings of the product is nothing but rounding
-
-
-class Symmetric(Protocol):
-    """A symmetric matrix that multiplies vectors: a `CurvatureOperator`, or a dense tensor."""
-
-    @property
-    def shape(self) -> torch.Size: ...
-
-    @property
-    def dtype(self) -> torch.dtype: ...
-
-    @property
-    def device(self) -> torch.device: ...
-
-    def __matmul__(self, v: Tensor, /) -> Tensor: ...
 
 
 class Lanczos:
@@ -104,22 +89,6 @@ def norm(x: Tensor) -> Tensor:
 def draw(A: Symmetric, generator: torch.Generator) -> Tensor:
     """A standard normal vector, drawn on the CPU: the same for every device."""
     return torch.randn(A.shape[0], generator=generator, dtype=torch.float64).to(A.device, A.dtype)
-
-
-def check_symmetric(A: Symmetric) -> None:
-    """Raise unless A is a square matrix of real floating-point numbers; a dense one has to be symmetric."""
-    name = type(A).__name__
-    if any(not hasattr(A, part) for part in ("shape", "dtype", "device", "__matmul__")):
-        raise TypeError(f"A must be a matrix that multiplies tensors, e.g. hessian_operator(...), got {name}")
-    if len(A.shape) != 2 or A.shape[0] != A.shape[1] or A.shape[0] == 0:
-        raise ValueError(f"A must be a square matrix, got the shape {tuple(A.shape)}")
-    if not A.dtype.is_floating_point:
-        raise ValueError(f"A must be real floating point, got {A.dtype}: convert it, e.g. A.double()")
-    if isinstance(A, Tensor):
-        if not bool(torch.isfinite(A).all()):
-            raise ValueError("A must be finite, it holds inf or nan: clean it first")
-        if not torch.allclose(A, A.mT, rtol=0, atol=1e3 * torch.finfo(A.dtype).eps * float(A.abs().max())):
-            raise ValueError("A must be symmetric: use (A + A.mT) / 2")
 
 
 def check_count(name: str, value: int, least: int, most: int | None, why: str) -> None:

@@ -1,6 +1,5 @@
 """Modules under which a sample has no curvature of its own: they mix samples or draw random numbers."""
 
-import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
 from torch.nn.modules.dropout import _DropoutNd
@@ -18,22 +17,6 @@ def check_modules(model: nn.Module) -> None:
     for name, tensor in model.named_parameters():
         if is_lazy(tensor):
             raise ValueError(f"the parameter {name} of a lazy module has no shape yet: run model(x) once first")
-
-
-def random_state(device: torch.device) -> tuple[torch.Tensor, ...]:
-    """The states of the random number generators that a forward pass on this device could draw from."""
-    if device.type == "cpu":
-        return (torch.get_rng_state(),)
-    backend = torch.get_device_module(device)
-    return torch.get_rng_state(), backend.get_rng_state(device) if device.type == "cuda" else backend.get_rng_state()
-
-
-def restore_random_state(device: torch.device, state: tuple[torch.Tensor, ...]) -> None:
-    """Put back what `random_state` returned."""
-    torch.set_rng_state(state[0])
-    if device.type != "cpu":
-        backend = torch.get_device_module(device)
-        backend.set_rng_state(state[1], device) if device.type == "cuda" else backend.set_rng_state(state[1])
 
 
 def _complaint(module: nn.Module) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from sofim_lab.curvature._gram import mirror
+from sofim_lab.curvature.gram import mirror
 from sofim_lab.curvature.likelihood import Categorical, likelihood_of
 from sofim_lab.curvature.per_sample import per_sample_gradients
 

@@ -7,9 +7,10 @@ from torch import Tensor, nn
 
 from sofim_lab.curvature import _products
 from sofim_lab.curvature._bound import Bound, bind
-from sofim_lab.curvature._gram import add_products, mirror
+from sofim_lab.curvature.gram import add_products, mirror
 from sofim_lab.curvature.memory import CHUNK_BYTES, MAX_D, check_dense_size
 from sofim_lab.curvature.per_sample import bytes_of_rows, pull_back
+from sofim_lab.curvature.vjp import flat, pull
 
 
 def fisher(
@@ -217,7 +218,7 @@ def hessian(
         for index, weight in enumerate(bound.weights):  # row by row, from the diagonal block of this tensor on
             for start in range(0, weight.numel(), width):
                 units = _units(weight, start, width)
-                rows = _products.flat(_products.pull(slopes[index : index + 1], bound.weights[index:], (units,)))
+                rows = flat(pull(slopes[index : index + 1], bound.weights[index:], (units,)))
                 matrix[first + start : first + start + len(units), first:] += rows
             first += weight.numel()
     return mirror(matrix.mul_(bound.scale))

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sofim_lab.curvature._lanczos import Lanczos, Symmetric, check_count, check_symmetric, draw, norm
+from sofim_lab.curvature._lanczos import Lanczos, check_count, draw, norm
 from sofim_lab.curvature.spectrum_density import SpectralDensity, spectral_density
+from sofim_lab.curvature.symmetric import Symmetric, check_symmetric
 
 __all__ = ["Eigenpairs", "SpectralDensity", "TraceEstimate", "spectral_density", "top_eigenpairs", "trace"]
 

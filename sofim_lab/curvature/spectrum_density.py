@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sofim_lab.curvature._lanczos import Lanczos, Symmetric, check_count, check_symmetric, draw
+from sofim_lab.curvature._lanczos import Lanczos, check_count, draw
+from sofim_lab.curvature.symmetric import Symmetric, check_symmetric
 
 
 @dataclass(frozen=True)

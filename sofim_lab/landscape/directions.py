@@ -10,7 +10,8 @@ from torch.optim import Optimizer
 
 from sofim_lab.landscape.normalisation import normalise as normalised
 from sofim_lab.landscape.tree import Tree, check_alike, combine, dot, norm, parameters, trainable
-from sofim_lab.landscape.working_copy import preserved_random_state, working_copy
+from sofim_lab.landscape.working_copy import working_copy
+from sofim_lab.problems.seeding import preserved_random_state
 
 MOMENTS = ("moment", "momentum_buffer", "exp_avg")  # what SOFIM, SGD and the Adam family call their first moment
 

@@ -16,7 +16,7 @@ from sofim_lab.landscape.directions import Directions
 from sofim_lab.landscape.result import Slice
 from sofim_lab.landscape.scene import Scene
 from sofim_lab.landscape.tree import trainable
-from sofim_lab.landscape.working_copy import preserved_random_state
+from sofim_lab.problems.seeding import preserved_random_state
 from sofim_lab.training.progress import show_progress
 
 Evaluate = Callable[[Scene, np.ndarray, np.ndarray, np.ndarray, Callable[[float], None]], np.ndarray]

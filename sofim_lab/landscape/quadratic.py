@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sofim_lab.curvature._lanczos import Symmetric
+from sofim_lab.curvature.symmetric import Symmetric
 from sofim_lab.landscape.directions import Directions, orthogonalise
 from sofim_lab.landscape.result import Slice
 from sofim_lab.landscape.tree import flatten

@@ -2,14 +2,10 @@
 
 import copy
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
-
-from sofim_lab.curvature._modules import random_state, restore_random_state
 
 _FRESH = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.BatchNorm1d, nn.BatchNorm2d)
 
@@ -41,15 +37,3 @@ def overwrite_activations(twin: nn.Module, x: Tensor) -> None:
     if not torch.equal(twin(x), expected):  # somebody else looks at the tensor, too
         for module in found:
             module.inplace = False
-
-
-@contextmanager
-def preserved_random_state(device: torch.device, *generators: torch.Generator | None) -> Iterator[None]:
-    """Leave the random numbers that follow as if nothing had been drawn here."""
-    before, own = random_state(device), [(g, g.get_state()) for g in generators if g is not None]
-    try:
-        yield
-    finally:
-        restore_random_state(device, before)
-        for generator, state in own:
-            generator.set_state(state)

@@ -6,11 +6,11 @@ from functools import reduce
 import torch
 from torch import Tensor
 
-from sofim_lab.curvature._products import flat, pull
 from sofim_lab.curvature.memory import CHUNK_BYTES, samples_per_chunk
+from sofim_lab.curvature.vjp import flat, pull
 from sofim_lab.curvature.woodbury import wide
 from sofim_lab.optim._errors import NotFiniteError
-from sofim_lab.optim._exact.objective import _one_by_one
+from sofim_lab.optim._exact.objective import one_by_one
 
 
 def per_sample_losses(closure: Callable[[], Tensor] | None, owner: str) -> tuple[Tensor, int]:
@@ -77,7 +77,7 @@ def group_means(
 def _pulled_back(losses: Tensor, params: Sequence[Tensor], cotangents: Tensor, owner: str) -> Tensor:
     """Cotangents (k, n) times the Jacobian of the losses, shape (k, d)."""
     try:
-        return _one_by_one(lambda rows: flat(pull((losses,), params, (rows,))), cotangents)
+        return one_by_one(lambda rows: flat(pull((losses,), params, (rows,))), cotangents)
     except RuntimeError as error:
         if "second time" not in str(error):
             raise

@@ -7,7 +7,7 @@ import torch
 from matplotlib.axes import Axes
 
 from sofim_lab.curvature.step_lengths import step_lengths
-from sofim_lab.optim._sofim.diagnostics import Diagnostics
+from sofim_lab.optim import Diagnostics
 from sofim_lab.plots.style import few_ticks, log_x, log_y, look, new_axes, set_title
 from sofim_lab.training import TrainingResult, step_bound
 from sofim_lab.training.sofim_path import SofimPath

@@ -1,4 +1,4 @@
-"""Random numbers that depend on a seed alone."""
+"""Random numbers: drawn from a seed alone, or left as if nobody had drawn any."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,3 +24,31 @@ def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
     with torch.random.fork_rng(devices=[device] if device is not None and device.type == "cuda" else []):
         torch.manual_seed(seed)
         yield
+
+
+@contextmanager
+def preserved_random_state(device: torch.device, *generators: torch.Generator | None) -> Iterator[None]:
+    """Leave the random numbers that follow as if nothing had been drawn here."""
+    before, own = random_state(device), [(g, g.get_state()) for g in generators if g is not None]
+    try:
+        yield
+    finally:
+        restore_random_state(device, before)
+        for generator, state in own:
+            generator.set_state(state)
+
+
+def random_state(device: torch.device) -> tuple[torch.Tensor, ...]:
+    """The states of the random number generators that a forward pass on this device could draw from."""
+    if device.type == "cpu":
+        return (torch.get_rng_state(),)
+    backend = torch.get_device_module(device)
+    return torch.get_rng_state(), backend.get_rng_state(device) if device.type == "cuda" else backend.get_rng_state()
+
+
+def restore_random_state(device: torch.device, state: tuple[torch.Tensor, ...]) -> None:
+    """Put back what `random_state` returned."""
+    torch.set_rng_state(state[0])
+    if device.type != "cpu":
+        backend = torch.get_device_module(device)
+        backend.set_rng_state(state[1], device) if device.type == "cuda" else backend.set_rng_state(state[1])

@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 from tqdm.auto import tqdm
 
 from sofim_lab.curvature.passes import BackwardPasses
-from sofim_lab.optim._errors import NotFiniteError
+from sofim_lab.optim import NotFiniteError
 from sofim_lab.problems import Dataset, Split
 from sofim_lab.problems.seeding import seeded
 from sofim_lab.problems.streams import Stream, shuffled

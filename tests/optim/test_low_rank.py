@@ -12,7 +12,7 @@ from small_classifier import CE, WIDE, batch, net, vector
 from torch import nn
 
 from sofim_lab.curvature import empirical_fisher, per_sample_gradients
-from sofim_lab.curvature._products import pull
+from sofim_lab.curvature.vjp import pull
 from sofim_lab.optim.low_rank import LowRankFisher
 from sofim_lab.optim.sofim import SOFIM
 

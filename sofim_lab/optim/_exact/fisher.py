@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor
 
-from sofim_lab.curvature._gram import add_products, mirror
-from sofim_lab.curvature._products import flat, pull
+from sofim_lab.curvature.gram import add_products, mirror
 from sofim_lab.curvature.likelihood import Likelihood
+from sofim_lab.curvature.vjp import flat, pull
 from sofim_lab.optim._errors import NotFiniteError
 from sofim_lab.optim._exact.objective import COLUMNS, Objective
 

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from sofim_lab.curvature._gram import mirror
-from sofim_lab.curvature._products import flat, pull
+from sofim_lab.curvature.gram import mirror
+from sofim_lab.curvature.vjp import flat, pull
 from sofim_lab.optim._errors import NotFiniteError
 
 COLUMNS = 32  # vectors that go through the graph together: faster than one by one, memory for 32 activations
@@ -58,7 +58,7 @@ class Objective:
     def columns(self, rows_product: Callable[[Tensor], Tensor], v: Tensor) -> Tensor:
         """A product of rows, (k, d) to (k, d), applied to the columns of v, some at a time."""
         rows = v.detach().reshape(len(v), -1).mT.to(self.gradient)
-        done = torch.cat([_one_by_one(rows_product, chunk) for chunk in rows.split(COLUMNS)])
+        done = torch.cat([one_by_one(rows_product, chunk) for chunk in rows.split(COLUMNS)])
         return done.mT.reshape(v.shape).to(v.dtype)
 
     def dense(self, rows_product: Callable[[Tensor], Tensor], dtype: torch.dtype | None = None) -> Tensor:
@@ -68,7 +68,7 @@ class Objective:
         for start in range(0, d, COLUMNS):
             rows = torch.zeros(min(COLUMNS, d - start), d).to(self.gradient)
             rows[:, start : start + len(rows)].fill_diagonal_(1)
-            matrix[start : start + len(rows)] = _one_by_one(rows_product, rows)
+            matrix[start : start + len(rows)] = one_by_one(rows_product, rows)
         return mirror(matrix)
 
     def split(self, rows: Tensor) -> list[Tensor]:
@@ -131,7 +131,7 @@ def _differentiate(loss: Tensor, params: list[Tensor], owner: str) -> tuple[Tens
     return slopes
 
 
-def _one_by_one(rows_product: Callable[[Tensor], Tensor], rows: Tensor) -> Tensor:
+def one_by_one(rows_product: Callable[[Tensor], Tensor], rows: Tensor) -> Tensor:
     """The rows together, or one at a time for models that have no batching rule (nn.LSTM)."""
     try:
         return rows_product(rows).detach()
