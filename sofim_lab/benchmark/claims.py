@@ -1,6 +1,6 @@
 """The claims as data, and the rule that gives each its verdict."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,7 +16,6 @@ from sofim_lab.optim import registry
 
 Status = Literal["supported", "not supported", "undecided"]
 Unit = Literal["epoch", "gradient_evaluations", "seconds", "seconds an epoch", "bytes of state"]
-_Times = Callable[[Final, str], dict[str, NDArray[np.float64]]]
 
 
 @dataclass(frozen=True)

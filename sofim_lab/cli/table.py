@@ -3,11 +3,12 @@
 import re
 from collections.abc import Sequence
 
+from sofim_lab.lessons.colours import CODE
 from sofim_lab.lessons.judging.verdict import Verdict
 from sofim_lab.lessons.reporting.summary import headline
 
 # A terminal obeys control characters; what a notebook brings must not.
-CONTROL = re.compile(r"\x1b\[[0-9;]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
+CONTROL = re.compile(CODE + r"|[\x00-\x08\x0b-\x1f\x7f]")
 
 
 def terminal_table(verdicts: Sequence[Verdict], *, interrupted: bool = False) -> str:

@@ -1,4 +1,4 @@
-"""How long a step is for a given size of the averaged gradient: SOFIM and its kin."""
+"""How long a step along the averaged gradient is, and the longest it can be: SOFIM and its kin."""
 
 import math
 
@@ -41,7 +41,7 @@ def step_lengths(norms: Tensor, lr: float, rho: float) -> dict[str, Tensor]:
         raise ValueError(f"lr={lr!r} must be 0 or more and finite: 0 moves nothing")
     if not 0 < rho < math.inf:
         raise ValueError(f"rho={rho!r} must be positive and finite")
-    longest = lr / (2 * math.sqrt(rho))
+    longest = longest_step(lr, rho)
     constant = lr / rho * norms
     return {
         "constant rate": constant,
@@ -49,3 +49,20 @@ def step_lengths(norms: Tensor, lr: float, rho: float) -> dict[str, Tensor]:
         "normalised": torch.full_like(constant, longest),
         "SOFIM": lr * norms / (rho + norms**2),
     }
+
+
+def longest_step(lr: float, rho: float) -> float:
+    """SOFIM's trust radius η/(2√ρ): no step of the momentum direction is longer, and at ‖m‖ = √ρ one is that long.
+
+    Args:
+        lr: η ≥ 0.
+        rho: ρ > 0.
+
+    Returns:
+        The bound.
+
+    Example:
+        >>> longest_step(lr=4.0, rho=4.0), float(step_lengths(torch.tensor(2.0), lr=4.0, rho=4.0)["SOFIM"])
+        (1.0, 1.0)
+    """
+    return lr / (2 * math.sqrt(rho))

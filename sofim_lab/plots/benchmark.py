@@ -11,6 +11,7 @@ from matplotlib.ticker import NullFormatter, ScalarFormatter
 from sofim_lab.benchmark import Final, Interval, Verdict
 from sofim_lab.benchmark.intervals import median_interval
 from sofim_lab.benchmark.protocol import MEASURES
+from sofim_lab.curvature.step_lengths import longest_step
 from sofim_lab.plots.scale import number
 from sofim_lab.plots.style import label_of, look, looks_of, new_axes
 from sofim_lab.training import Sweep
@@ -169,7 +170,7 @@ def step_shares(sweep: Sweep) -> pd.DataFrame:
     if table.empty:
         raise ValueError("sweep holds no run with steps: give it runs of SOFIM")
     settings = {run["configuration"]: run["settings"] for run in sweep.runs}
-    bound = table["configuration"].map(lambda key: settings[key]["lr"] / (2 * math.sqrt(settings[key]["rho"])))
+    bound = table["configuration"].map(lambda key: longest_step(settings[key]["lr"], settings[key]["rho"]))
     by_settings = table[[0.0, 0.25, 0.5, 0.75, 1.0]].div(bound, axis=0).groupby(table["configuration"])
     shares = by_settings.median()
     shares[1.0] = by_settings.max()[1.0]

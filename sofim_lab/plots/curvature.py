@@ -7,6 +7,7 @@ import torch
 from matplotlib.axes import Axes
 
 from sofim_lab.curvature import CancellationRow, DerivationLine, SolveTime
+from sofim_lab.curvature.step_lengths import longest_step, step_lengths
 from sofim_lab.plots.style import Style, log_x, log_y, look, new_axes, set_title
 
 _FLOOR = 1e-18  # where an exact zero is drawn on a logarithmic axis
@@ -124,10 +125,11 @@ def plot_step_length(norm: float, rho: float, lr: float = 1.0, ax: Axes | None =
     """
     ax = ax or new_axes()[0]
     norms = torch.logspace(-3, 3, 121, dtype=torch.float64)
-    ax.plot(norms.tolist(), (lr * norms / (rho + norms**2)).tolist(), color=look(0).color, linewidth=2)
-    bound = lr / (2 * math.sqrt(rho))
+    ax.plot(norms.tolist(), step_lengths(norms, lr, rho)["SOFIM"].tolist(), color=look(0).color, linewidth=2)
+    bound = longest_step(lr, rho)
     ax.axhline(bound, color=look(1).color, linestyle="--", label=f"bound η/(2√ρ) = {bound:.3g}")
-    ax.plot([norm], [lr * norm / (rho + norm**2)], look(1).marker, color=look(1).color, markersize=8, label="this step")
+    here = float(step_lengths(torch.tensor(norm, dtype=torch.float64), lr, rho)["SOFIM"])
+    ax.plot([norm], [here], look(1).marker, color=look(1).color, markersize=8, label="this step")
     ax.set(xlabel="‖m‖", ylabel="length of the step")
     log_x(ax)
     log_y(ax)

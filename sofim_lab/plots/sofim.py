@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import torch
 from matplotlib.axes import Axes
 
-from sofim_lab.curvature.step_lengths import step_lengths
+from sofim_lab.curvature.step_lengths import longest_step, step_lengths
 from sofim_lab.optim import Diagnostics
 from sofim_lab.plots.style import few_ticks, log_x, log_y, look, new_axes, set_title
 from sofim_lab.training import TrainingResult, step_bound
@@ -174,7 +174,7 @@ def plot_records(records: Sequence[Diagnostics], lr: float, rho: float, axes: Se
     first.plot(steps, norms, color=look(0).color, linewidth=1)
     first.axhline(math.sqrt(rho), color=look(1).color, linestyle="--", label="√ρ")
     second.plot(steps, lengths, color=look(0).color, linewidth=1)
-    second.axhline(lr / (2 * math.sqrt(rho)), color=look(1).color, linestyle="--", label="η/(2√ρ)")
+    second.axhline(longest_step(lr, rho), color=look(1).color, linestyle="--", label="η/(2√ρ)")
     third.plot(steps, cosines, color=look(0).color, linewidth=1)
     third.axhline(0, color="0.4", linewidth=1)
     for ax, name in ((first, "‖m‖"), (second, "length of the step"), (third, "cos∠(g, m)")):
@@ -195,6 +195,6 @@ def describe_records(records: Sequence[Diagnostics], lr: float, rho: float) -> s
     return (
         f"Three curves over {len(records)} steps. ‖m‖ begins at {float(norms[0]):.2g} and has the median "
         f"{float(late.median()):.2g} over the last {len(late)} steps, √ρ is {math.sqrt(rho):.2g}. The longest step is "
-        f"{longest:.3g}, {100 * longest * 2 * math.sqrt(rho) / lr:.0f} % of its bound. The cosine between gradient and "
+        f"{longest:.3g}, {100 * longest / longest_step(lr, rho):.0f} % of its bound. The cosine between gradient and "
         f"average begins at {float(cosines[0]):.2g} and is {float(cosines.mean()):.2f} in the mean."
     )

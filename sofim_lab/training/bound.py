@@ -1,14 +1,13 @@
-"""The longest step that SOFIM can take."""
+"""The longest step that SOFIM could have taken in a run."""
 
-import math
-
+from sofim_lab.curvature.step_lengths import longest_step
 from sofim_lab.training.result import TrainingResult
 
 
 def step_bound(run: TrainingResult) -> float | None:
-    """SOFIM's built-in trust radius for a run's settings: ‖Δw‖ ≤ η/(2√ρ), whatever the gradient.
+    """SOFIM's trust radius for a run's settings, see `longest_step`: ‖Δw‖ ≤ η/(2√ρ), whatever the gradient.
 
-    η‖m‖/(ρ + ‖m‖²) is largest at ‖m‖ = √ρ. It holds for the momentum direction without weight decay.
+    It holds for the momentum direction without weight decay.
 
     Args:
         run: Any training result.
@@ -22,4 +21,4 @@ def step_bound(run: TrainingResult) -> float | None:
     known = run.settings
     if run.optimizer != "SOFIM" or known["direction"] != "momentum" or known["weight_decay"] != 0:
         return None
-    return float(known["lr"]) / (2 * math.sqrt(float(known["rho"])))
+    return longest_step(float(known["lr"]), float(known["rho"]))

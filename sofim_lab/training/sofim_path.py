@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from sofim_lab.curvature.step_lengths import longest_step
 from sofim_lab.optim import SOFIM
 from sofim_lab.problems.surfaces import SURFACES, Point, Surface
 from sofim_lab.training.descend import descend
@@ -40,7 +41,7 @@ class SofimPath:
         """The longest step η/(2√ρ) that the momentum direction can take; None for the gradient direction."""
         if self.settings["direction"] != "momentum":
             return None
-        return self.settings["lr"] / (2 * math.sqrt(self.settings["rho"]))
+        return longest_step(self.settings["lr"], self.settings["rho"])
 
     @property
     def distance(self) -> float:

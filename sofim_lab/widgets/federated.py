@@ -19,8 +19,9 @@ from sofim_lab.federated import (
 )
 from sofim_lab.plots import Picture, new_axes, picture, set_title
 from sofim_lab.plots.beyond import describe_mixtures, describe_rounds, plot_mixtures, plot_rounds
-from sofim_lab.problems import Dataset, load_digits, mlp
+from sofim_lab.problems import mlp
 from sofim_lab.training import TrainingResult
+from sofim_lab.widgets.digits import digits_on_cpu
 from sofim_lab.widgets.explorer import Explorer, Goal
 from sofim_lab.widgets.sliders import log_slider, slider
 
@@ -41,12 +42,6 @@ class ClientsState:
     run: TrainingResult
     control: TrainingResult
     alpha: float
-
-
-@lru_cache(maxsize=1)
-def digits_on_cpu() -> Dataset:
-    """The images, on the CPU: a network this small is quickest there."""
-    return load_digits("cpu")
 
 
 @lru_cache(maxsize=64)

@@ -11,8 +11,8 @@ from sofim_lab.plots import Picture, new_axes, picture, set_title
 from sofim_lab.plots.beyond import describe_rounds, plot_rounds
 from sofim_lab.problems import mlp
 from sofim_lab.training import TrainingResult
+from sofim_lab.widgets.digits import digits_on_cpu
 from sofim_lab.widgets.explorer import Explorer, Goal
-from sofim_lab.widgets.federated import digits_on_cpu
 from sofim_lab.widgets.sliders import log_slider
 
 DELTA = 1e-4

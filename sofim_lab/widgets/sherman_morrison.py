@@ -7,6 +7,7 @@ import ipywidgets as W
 import torch
 
 from sofim_lab.curvature import DerivationLine, RegularizedFIM, derivation_residuals
+from sofim_lab.curvature.step_lengths import longest_step
 from sofim_lab.plots import Picture, new_axes, picture, plot_derivation, plot_spectrum, plot_step_length, set_title
 from sofim_lab.widgets.explorer import Explorer, Goal
 from sofim_lab.widgets.sliders import log_slider
@@ -116,7 +117,9 @@ def spectrum_state(rho: float, norm: float) -> SpectrumState:
     direction, _ = _vectors(_SPECTRUM_D)
     fisher = RegularizedFIM(norm * direction, rho)
     step = float(torch.linalg.vector_norm(fisher.solve(norm * direction)))
-    return SpectrumState(rho, norm, fisher.eigenvalues(), float(fisher.condition_number()), step, bound=0.5 / rho**0.5)
+    return SpectrumState(
+        rho, norm, fisher.eigenvalues(), float(fisher.condition_number()), step, bound=longest_step(1.0, rho)
+    )
 
 
 def render_spectrum(state: SpectrumState) -> Picture:

@@ -18,10 +18,11 @@ from sofim_lab.plots.sofim import (
     plot_length_histogram,
     plot_path_lengths,
 )
-from sofim_lab.problems import Dataset, load_digits, mlp
+from sofim_lab.problems import mlp
 from sofim_lab.problems.surfaces import Point
 from sofim_lab.training import TrainingResult, step_bound, train
 from sofim_lab.training.sofim_path import SofimPath, sofim_path
+from sofim_lab.widgets.digits import digits_on_cpu
 from sofim_lab.widgets.explorer import Explorer, Goal
 from sofim_lab.widgets.sliders import log_slider, slider
 
@@ -119,17 +120,11 @@ class DigitsState:
         return self.sofim.settings["lr"] / self.sofim.settings["rho"]
 
 
-@lru_cache(maxsize=1)
-def _digits() -> Dataset:
-    """The images, on the CPU: a network this small is quickest there."""
-    return load_digits("cpu")
-
-
 def _short_run(make: type[Optimizer], name: str, epochs: int, seed: int, **options: Any) -> TrainingResult:
     """A few epochs of a 64-32-10 network."""
     model = mlp((64, 32, 10), seed=seed, device="cpu")
     optimizer = make(model.parameters(), **options)
-    return train(model, _digits(), optimizer, epochs=epochs, batch_size=128, seed=seed, name=name, progress=False)
+    return train(model, digits_on_cpu(), optimizer, epochs=epochs, batch_size=128, seed=seed, name=name, progress=False)
 
 
 @lru_cache(maxsize=64)

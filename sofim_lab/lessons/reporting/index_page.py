@@ -8,8 +8,8 @@ from urllib.parse import quote
 
 import jinja2
 
+from sofim_lab.lessons.colours import without_colours
 from sofim_lab.lessons.judging.verdict import Verdict, share
-from sofim_lab.lessons.reporting.junit import COLOUR
 from sofim_lab.lessons.reporting.mathjax import CONFIG, SCRIPT
 from sofim_lab.lessons.reporting.runfile import Run, relative
 from sofim_lab.lessons.reporting.summary import headline
@@ -34,7 +34,7 @@ def jinja(**filters: Callable[..., Any]) -> jinja2.Environment:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters |= {"plain": lambda text: COLOUR.sub("", text), **filters}
+    environment.filters |= {"plain": without_colours, **filters}
     return environment
 
 

@@ -4,11 +4,11 @@ import re
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 
+from sofim_lab.lessons.colours import without_colours
 from sofim_lab.lessons.judging.verdict import Verdict
 from sofim_lab.lessons.reporting.environment import Environment
 
-# XML 1.0 has no place for most control characters, escaped or not; tracebacks bring colour codes.
-COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+# XML 1.0 has no place for most control characters, escaped or not.
 FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -85,4 +85,4 @@ def _fail(case: ET.Element, message: str, kind: str, details: str = "") -> None:
 
 def _clean(text: str) -> str:
     """Text that XML can hold."""
-    return FORBIDDEN.sub("", COLOUR.sub("", text))
+    return FORBIDDEN.sub("", without_colours(text))

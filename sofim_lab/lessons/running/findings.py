@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from sofim_lab.lessons.colours import without_colours
 from sofim_lab.lessons.notebook import Cell, own_cells, text
 from sofim_lab.lessons.outcome import (
     CHECK_MIME,
@@ -19,7 +20,6 @@ from sofim_lab.lessons.outcome import (
 WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
-_ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _NAMED = re.compile(r"^[ |+]*([\w.]*(?:Error|Exception|Group|Warning): .*)$", re.MULTILINE)
 _FRAME = re.compile(r"Cell In\s*\[(\d+)\], line (\d+)")
 
@@ -125,7 +125,7 @@ def _raised(cells: list[Cell]) -> Iterator[Failure]:
             words = "".join(text(o.get("text", "")) for o in cell.get("outputs", []) if o.get("name") == "stderr")
             named = _NAMED.search(words)
             message = named[1] if named else "the cell raised an exception that IPython could not show"
-            yield Failure("error", message, number, cell.get("id"), traceback=_ANSI.sub("", words))
+            yield Failure("error", message, number, cell.get("id"), traceback=without_colours(words))
 
 
 def _swallowed(notebook: dict[str, Any], cells: list[Cell]) -> Iterator[Failure]:
@@ -176,9 +176,9 @@ def _located(number: int, cell: Cell, kind: str, output: dict[str, Any]) -> Fail
 
 def error_message(output: dict[str, Any]) -> str:
     """`NameError: name 'x' is not defined`."""
-    return _ANSI.sub("", f"{output.get('ename', 'Error')}: {output.get('evalue', '')}").rstrip(": ")
+    return without_colours(f"{output.get('ename', 'Error')}: {output.get('evalue', '')}").rstrip(": ")
 
 
 def error_traceback(output: dict[str, Any]) -> str:
     """IPython's traceback without its colours."""
-    return _ANSI.sub("", "\n".join(output.get("traceback", [])))
+    return without_colours("\n".join(output.get("traceback", [])))
