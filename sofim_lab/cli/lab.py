@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -26,11 +27,20 @@ def command(arguments: argparse.Namespace) -> int:
     command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={folder}", *start, *arguments.rest]
     with tempfile.TemporaryDirectory(prefix="sofim-lab-") as spare:
         server = subprocess.Popen(command, env=_environment(Path(spare)))
-        while True:
-            try:
-                return server.wait()
-            except KeyboardInterrupt:  # the terminal sends it to JupyterLab as well, which asks before it ends
-                continue
+        before = signal.signal(signal.SIGTERM, lambda *_: server.terminate())  # it would go on without us
+        try:
+            return _wait(server)
+        finally:
+            signal.signal(signal.SIGTERM, before)
+
+
+def _wait(server: subprocess.Popen[bytes]) -> int:
+    """Its exit status, when it has ended."""
+    while True:
+        try:
+            return server.wait()
+        except KeyboardInterrupt:  # the terminal sends it to JupyterLab as well, which asks before it ends
+            continue
 
 
 def _environment(spare: Path) -> dict[str, str]:

@@ -57,3 +57,12 @@ def test_lab_listens_on_loopback_and_wants_its_token(lab):
     ]
     assert listening
     assert all(ipaddress.ip_address(address).is_loopback for address in listening), listening
+
+
+def test_a_termination_ends_the_server_too(lab):
+    _, child = lab
+    family = [psutil.Process(child.pid), *psutil.Process(child.pid).children(recursive=True)]
+    assert len(family) > 1
+    child.terminate()
+    _, left = psutil.wait_procs(family, timeout=START_SECONDS)
+    assert left == []
