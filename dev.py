@@ -3,8 +3,8 @@
 
 run   execute the lessons into build/report/index.html      (options go to `sofim-lab run`, see `run --help`)
 test  run the tests; `--all` adds the slow ones, and looks for new examples for properties (other options go to pytest;
-      without them, a file goes to each free processor, at most four, the lines that no test runs are shown in
-      build/coverage/index.html, and more than 10 % of them are a failure)
+      without them, one process more than there are processors, at most four, share the files, the lines that no test
+      runs are shown in build/coverage/index.html, and more than 10 % of them are a failure)
 lab   open JupyterLab on the lessons
 lint  ruff on code and notebooks, mypy on the types, the import contracts, the spelling, the workflows in .github
 
@@ -27,8 +27,10 @@ ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 STAMP = VENV / "set-up-done"  # written last: without it, whatever stands in .venv is not trusted
 EXTRAS = ("notebooks", "test", "bench", "cluster")
-WHOLE_SUITE = [  # a file after the other to each processor, in the order of the folders: the long ones do not come last
-    *("-n", "auto", "--maxprocesses", "4", "--dist", "loadfile", "--no-loadscope-reorder"),
+# One process more than there are processors: a fifth of the time a test waits for a kernel, a server or a browser.
+PROCESSES = min((os.cpu_count() or 1) + 1, 4)
+WHOLE_SUITE = [  # a file after the other to each process, in the order of the folders: the long ones do not come last
+    *("-n", str(PROCESSES), "--dist", "loadfile", "--no-loadscope-reorder"),
     *("--cov", "--cov-report=html:build/coverage"),
 ]
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"

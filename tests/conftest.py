@@ -30,6 +30,12 @@ import no_network  # noqa: E402
 no_network.block()
 
 
+def pytest_collection_modifyitems(config, items):
+    """Where several processes share the files, the run of all lessons begins first: last, it would be waited for."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: item.path.name != "test_course_runs.py")
+
+
 @pytest.fixture(autouse=True)
 def _network(request):
     """Lifts the ban for a test that is marked so."""
