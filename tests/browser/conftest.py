@@ -33,12 +33,26 @@ def lab_server(browser, tmp_path_factory):
         yield server
 
 
-@pytest.fixture
-def lab(browser, lab_server):
-    """A `LabPage` in a window of its own; its kernel ends with the test."""
+@contextlib.contextmanager
+def _window(browser, lab_server):
+    """A `LabPage` in a window of its own, and the end of its kernel."""
     context = browser.new_context(viewport={"width": 1280, "height": 1000}, reduced_motion="reduce")
     yield LabPage(context.new_page(), lab_server)
     context.close()
     for session in lab_server.request("/api/sessions"):
         with contextlib.suppress(OSError):
             lab_server.request(f"/api/sessions/{session['id']}", "DELETE")
+
+
+@pytest.fixture
+def lab(browser, lab_server):
+    """A fresh `LabPage`; its kernel ends with the test."""
+    with _window(browser, lab_server) as page:
+        yield page
+
+
+@pytest.fixture(scope="module")
+def shared_lab(browser, lab_server):
+    """One `LabPage` for all tests of a file, each of which has to leave it as it wants to find it."""
+    with _window(browser, lab_server) as page:
+        yield page

@@ -10,6 +10,7 @@ from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
 ROOT = Path(__file__).parents[2]
+THEME = "name => jupyterapp.commands.execute('apputils:change-theme', { theme: name })"
 FOCUS = """() => {
     const one = document.activeElement, label = one.closest(".jupyter-widgets")?.querySelector(".widget-label");
     return [one.className.includes("noUi-handle") ? "slider" : one.tagName.toLowerCase(),
@@ -17,17 +18,32 @@ FOCUS = """() => {
 }"""
 
 
-@pytest.fixture
-def explorer(lab, tmp_path):
+@pytest.fixture(scope="module")
+def opened(shared_lab, tmp_path_factory):
     """The explorer of the spectrum, alone in a notebook."""
+    path = tmp_path_factory.mktemp("notebook") / "spectrum.ipynb"
     notebook = nbformat.v4.new_notebook(metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}})
     source = "from sofim_lab.widgets import spectrum_explorer\nspectrum_explorer()"
     notebook.cells = [nbformat.v4.new_code_cell(source)]
-    nbformat.write(notebook, tmp_path / "spectrum.ipynb")
-    lab.open(tmp_path / "spectrum.ipynb")
-    lab.run_all()
-    yield ExplorerView(lab, 0)
-    assert lab.errors() == []
+    nbformat.write(notebook, path)
+    shared_lab.open(path)
+    shared_lab.run_all()
+    view = ExplorerView(shared_lab, 0)
+    view.wait_until_still()
+    return view, view.shown()[1]
+
+
+@pytest.fixture
+def explorer(opened):
+    """The same one again, as it was when it was opened."""
+    view, words = opened
+    yield view
+    assert view.lab.errors() == []
+    view.lab.page.evaluate(THEME, "JupyterLab Light")
+    view.button("Reset").click()
+    expect(view.alert).to_have_count(0)
+    view.wait_until_still()
+    expect(view.image).to_have_attribute("alt", words)
 
 
 def test_a_typed_number_between_two_steps_is_kept(explorer):
@@ -70,8 +86,7 @@ def test_a_screen_reader_gets_names(explorer):
 
 
 def test_under_a_dark_theme_the_words_are_light_and_the_picture_stays_white(explorer):
-    theme = "() => jupyterapp.commands.execute('apputils:change-theme', { theme: 'JupyterLab Dark' })"
-    explorer.lab.page.evaluate(theme)
+    explorer.lab.page.evaluate(THEME, "JupyterLab Dark")
     expect(explorer.lab.page.locator("body")).to_have_attribute("data-jp-theme-light", "false")
     for words in (explorer.caption, explorer.status):
         color = words.evaluate("element => getComputedStyle(element).color")
