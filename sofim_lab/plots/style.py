@@ -93,6 +93,8 @@ def _free(own: tuple[int, int] | None, taken: Sequence[tuple[int, int]]) -> tupl
     """The colour and marker that is drawn least so far; among equals one's own, else the last, the first for others."""
     colors, marks = Counter(color for color, _ in taken), Counter(mark for _, mark in taken)
     drawn = Counter(taken)
+    if own is not None and own[0] not in colors and own[1] not in marks:
+        return own  # nothing costs less
 
     def cost(pair: tuple[int, int]) -> tuple[int, ...]:
         color, mark = pair

@@ -57,10 +57,12 @@ def test_a_page_shows_the_public_names_and_no_other(pages):
 
 def test_every_function_and_class_is_described(pages):
     for name, page in ((name, page) for name, page in pages.items() if name != "index"):
+        sections = {section["id"]: section for section in page.find_all("section", id=True)}
         for public_name in public(name):
             what = getattr(importlib.import_module(name), public_name)
             if inspect.isclass(what) or inspect.isfunction(what):
-                said = page.select_one(f"section#{public_name} .docstring")
+                assert public_name in sections, f"{name}.{public_name}"
+                said = sections[public_name].find(class_="docstring")
                 assert said is not None, f"{name}.{public_name}"
                 assert re.sub(r"[`*]", "", inspect.getdoc(what).split()[0]) in said.get_text(), f"{name}.{public_name}"
 
