@@ -17,6 +17,7 @@ from sofim_lab.lessons.running.runner import run_lessons
 SOLVED = (
     "from sofim_lab.lessons import check\ncheck('05.solve', lambda m, v, rho: (v - m * (m @ v) / (rho + m @ m)) / rho)"
 )
+ASKED = "# check('05.solve', f)"  # a lesson, to who grades; it imports nothing
 HOARD = "held = []\nwhile True:\n    held.append(bytearray(b'x') * 50_000_000)"
 # No address is called: without a network there is no interface but the loopback one.
 INTERFACES = "import socket\nassert False, f'interfaces: {[name for _, name in socket.if_nameindex()]}'"
@@ -39,7 +40,7 @@ def test_a_notebook_that_fills_the_memory_is_ended_and_what_was_solved_counts(tm
 
 def test_memory_of_processes_that_it_starts_counts_too(tmp_path):
     child = f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {HOARD!r}])"
-    grade = grade_notebook(hand_in(tmp_path, "# check('05.solve', f)", child), memory_limit=600, cell_timeout=60)
+    grade = grade_notebook(hand_in(tmp_path, ASKED, child), memory_limit=600, cell_timeout=60)
     assert "its limit is 600 MB" in grade.trouble
 
 
@@ -55,7 +56,7 @@ def test_with_network_nothing_is_taken(tmp_path):
     import socket
 
     ours = [name for _, name in socket.if_nameindex()]
-    grade = grade_notebook(hand_in(tmp_path, SOLVED, INTERFACES), offline=False)
+    grade = grade_notebook(hand_in(tmp_path, ASKED, INTERFACES), offline=False)
     assert f"interfaces: {ours}" in grade.trouble
 
 
@@ -88,7 +89,7 @@ def test_grading_writes_no_page_that_would_show_a_learners_html(tmp_path, monkey
 def test_where_the_network_cannot_be_taken_it_is_said(tmp_path, monkeypatch, capsys):
     for place in ("cli.grade", "lessons.grading", "lessons.running.runner"):
         monkeypatch.setattr(f"sofim_lab.{place}.can_go_offline", lambda: False)
-    path = hand_in(tmp_path, SOLVED)
+    path = hand_in(tmp_path, ASKED)
     main(["grade", "--no-progress", str(path)])
     assert "the notebooks can use the network" in capsys.readouterr().err
     main(["grade", "--no-progress", "--network", str(path)])
