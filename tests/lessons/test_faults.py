@@ -129,9 +129,10 @@ child.join()
 
 # Sleeps in C without letting Python run, deaf to every signal that can be blocked.
 NATIVE = """
-import ctypes, signal
+import ctypes, signal, time
 signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 64))
 print("begun", flush=True)
+time.sleep(0.5)  # until the thread that sends it has had its turn
 ctypes.PyDLL(None).sleep(60)
 """
 
@@ -160,10 +161,10 @@ FAULTS = {
               "failed", "error", 3, None, "ExceptionGroup: two (2 sub-exceptions)"),
     "dies": (["print('alive', flush=True)\nimport os, time; time.sleep(0.5); os._exit(7)"], {},
              "failed", "kernel died", 3, None, "the kernel died in 01_dies, cell 3"),
-    "cell": (["print('partial', flush=True)\nimport time\ntime.sleep(60)", "print('after')"], {"cell_timeout": 2},
-             "timeout", "cell time-out", 3, 3, "01_cell, cell 3: the cell took longer than its limit of 2 s"),
-    "patient": ([PATIENT, "print('after')"], {"cell_timeout": 2}, "timeout", "cell time-out", 3, None, "limit of 2 s"),
-    "stubborn": ([STUBBORN], {"cell_timeout": 2}, "timeout", "cell time-out", 3, None, "limit of 2 s"),
+    "cell": (["print('partial', flush=True)\nimport time\ntime.sleep(60)", "print('after')"], {"cell_timeout": 5},
+             "timeout", "cell time-out", 3, 3, "01_cell, cell 3: the cell took longer than its limit of 5 s"),
+    "patient": ([PATIENT, "print('after')"], {"cell_timeout": 5}, "timeout", "cell time-out", 3, None, "limit of 5 s"),
+    "stubborn": ([STUBBORN], {"cell_timeout": 5}, "timeout", "cell time-out", 3, None, "limit of 5 s"),
     "thread": ([THREAD, "time.sleep(1.5)"], {}, "failed", "background", 4, None, "in thread T: ValueError: late"),
     "task": ([TASK], {}, "failed", "background", 3, None, "never retrieved: ValueError: in a task"),
     "kept": ([KEPT], {}, "failed", "background", 3, None, "after the last cell: Task exception was never retrieved: "
@@ -177,13 +178,13 @@ FAULTS = {
     "after": ([THREAD], {}, "failed", "background", 3, None, "after the last cell: Exception in thread T: ValueError"),
     "shown": ([SHOWN], {}, "failed", "background", 3, None, "after the last cell: ValueError: late"),
     "process": ([PROCESS], {}, "failed", "background", 3, None, "Process P: ValueError: in a process"),
-    "native": ([NATIVE], {"cell_timeout": 2}, "timeout", "cell time-out", 3, None, "limit of 2 s"),
-    "fork": ([FORK], {"cell_timeout": 2}, "timeout", "cell time-out", 3, 6, "limit of 2 s"),
+    "native": ([NATIVE], {"cell_timeout": 5}, "timeout", "cell time-out", 3, None, "limit of 5 s"),
+    "fork": ([FORK], {"cell_timeout": 5}, "timeout", "cell time-out", 3, 6, "limit of 5 s"),
     "prints": (["print('x' * 50_000_000)", "print('after')"], {}, "failed", "flood", 3, None, "may print 1 MB of text"),
     "shows": (["from IPython.display import HTML\nHTML('x' * 50_000_000)", "print('after')"], {},
               "failed", "flood", 3, None, "20 MB of pictures and pages"),
-    "lesson": (["print('partial', flush=True)\nimport time\ntime.sleep(60)"], {"lesson_timeout": 8},
-               "timeout", "lesson time-out", 3, None, "01_lesson, cell 3: the lesson took longer than its limit of 8"),
+    "lesson": (["print('partial', flush=True)\nimport time\ntime.sleep(60)"], {"lesson_timeout": 12},
+               "timeout", "lesson time-out", 3, None, "01_lesson, cell 3: the lesson took longer than its limit of 12"),
 }  # fmt: skip
 
 
@@ -195,7 +196,7 @@ def outcomes(tmp_path_factory):
         write_lesson(folder / "notebooks", f"01_{name}", *cells, **limits)
         for name, (cells, limits, *_) in FAULTS.items()
     ]
-    patience, execution.INTERRUPT_SECONDS = execution.INTERRUPT_SECONDS, 1.0
+    patience, execution.INTERRUPT_SECONDS = execution.INTERRUPT_SECONDS, 2.0
     try:
         run = run_lessons(lessons, output=folder / "out", device="cpu", jobs=4, progress=False)
     finally:
@@ -293,6 +294,6 @@ def test_a_daemon_ends_with_its_lesson(make_lesson, tmp_path, end):
 def test_printing_into_an_output_widget_never_hangs(tmp_path):
     # nbclient's own synchronisation of such a widget lost a reply now and then; the cell then ran into its time-out.
     cells = ["import ipywidgets\nshown = ipywidgets.Output()", *["with shown:\n    print('line')"] * 100]
-    lesson = write_lesson(tmp_path / "notebooks", "01_output", *cells, cell_timeout=10)
+    lesson = write_lesson(tmp_path / "notebooks", "01_output", *cells, cell_timeout=60)
     (outcome,) = run_lessons([lesson], output=tmp_path / "out", device="cpu", progress=False)
     assert outcome.status == "passed", outcome.failure

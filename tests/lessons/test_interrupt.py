@@ -72,7 +72,7 @@ def wait_until_gone(processes, seconds):
 def test_an_interrupt_keeps_what_is_finished_and_leaves_no_process(tmp_path, number):
     with running(tmp_path) as (process, below):
         process.send_signal(number)
-        printed, errors = process.communicate(timeout=30)
+        printed, errors = process.communicate(timeout=120)
         assert process.returncode == 130, errors
         assert not wait_until_gone(below, 0)
     first, second = json.loads(printed)
@@ -89,4 +89,4 @@ def test_workers_end_themselves_when_the_run_is_killed(tmp_path):
     with running(tmp_path) as (process, below):
         process.kill()
         process.wait()
-        assert not wait_until_gone(below, 15)
+        assert not wait_until_gone(below, 60)

@@ -1,5 +1,6 @@
 """What each of two processes of the sharded test does: train every case with FSDP2 and with DDP, save the ends."""
 
+import os
 import sys
 from datetime import timedelta
 
@@ -93,6 +94,7 @@ def main(rank, store, results):
     if rank == 0:
         torch.save(ends, results)
     dist.destroy_process_group()
+    os._exit(0)  # as `launch` does: on a busy machine gloo's threads could abort a process that leaves in the usual way
 
 
 if __name__ == "__main__":
