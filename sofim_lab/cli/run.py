@@ -18,7 +18,7 @@ from sofim_lab.lessons.reporting.history import append_history, check_history
 from sofim_lab.lessons.reporting.report import write_report
 from sofim_lab.lessons.reporting.runfile import LessonRun, Run
 from sofim_lab.lessons.reporting.trends import write_trends
-from sofim_lab.lessons.running.runner import Interrupted, run_lessons, threads_for
+from sofim_lab.lessons.running.runner import Interrupted, make_writable, run_lessons, threads_for
 
 
 def command(arguments: argparse.Namespace) -> int:
@@ -33,6 +33,8 @@ def command(arguments: argparse.Namespace) -> int:
         raise LessonError(f"{bare[0]} has no parameter SOLUTIONS (a student edition has none): leave out --solutions")
     if arguments.history:
         check_history(arguments.history)
+    if arguments.update_baselines:
+        make_writable(folder / "baselines", "the baselines in", "copy the lessons to a folder of your own")
     with ExitStack() as hold:  # the output folder is ours until the report is written
         return _run(lessons, folder, arguments, hold)
 

@@ -96,6 +96,14 @@ def test_a_second_run_in_the_same_folder_is_refused(course, monkeypatch, capsys)
     assert files(course / "build" / "report") == {".lock"}
 
 
+def test_baselines_that_cannot_be_written_are_found_before_anything_runs(course, monkeypatch, capsys):
+    (course / "notebooks" / "baselines").write_text("a file in the folder's place", encoding="utf-8")
+    monkeypatch.chdir(course)
+    assert main(["run", "--update-baselines"]) == 2
+    assert "sofim-lab: cannot write to the baselines in " in capsys.readouterr().err
+    assert not (course / "build").exists()
+
+
 def test_the_folder_is_held_as_long_as_there_is_something_to_write(make_lesson, tmp_path):
     out = tmp_path / "out"
     with ExitStack() as hold:

@@ -104,7 +104,7 @@ def run_lessons(
         if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
             raise LessonError(f"{name}={value!r} must be a whole number ≥ 1")
     cells = {plan.lesson.id: len(read_notebook(plan.lesson.path)["cells"]) for plan in plans}
-    _make_writable(Path(output))
+    make_writable(Path(output), "the output folder", "choose another with --output")
     jobs = min(jobs, len(plans))
     environment = _environment(jobs, threads)
     with ExitStack() as ours:
@@ -211,16 +211,18 @@ def _with_frames(plan: Plan, frames: int) -> Plan:
     )
 
 
-def _make_writable(output: Path) -> None:
-    """The output folder, proven by writing into it."""
+def make_writable(folder: Path, what: str, remedy: str) -> None:
+    """Make a folder, and prove by writing into it, before minutes of computing, that it can be written.
+
+    Raises:
+        LessonError: It cannot; the message calls it `what` and ends with the remedy.
+    """
     try:
-        output.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=output):
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise LessonError(
-            f"cannot write to the output folder {output}: {error.strerror}; choose another with --output"
-        ) from None
+        raise LessonError(f"cannot write to {what} {folder}: {error.strerror}; {remedy}") from None
 
 
 def _environment(jobs: int, threads: int | None) -> dict[str, str]:
