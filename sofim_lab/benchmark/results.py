@@ -80,3 +80,8 @@ class Benchmark:
         return as_race(
             [(name, run) for name, own in self.scans.items() for sweep in own.values() for run in sweep.runs]
         )
+
+
+def runs_of(sweep: Sweep, one: Configuration) -> Sweep:
+    """The runs of one configuration."""
+    return Sweep(tuple(run for run in sweep.runs if run["configuration"] == one.key))

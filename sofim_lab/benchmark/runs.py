@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from sofim_lab.benchmark.protocol import Protocol, Task
-from sofim_lab.benchmark.results import Benchmark, Final
+from sofim_lab.benchmark.results import Benchmark, Final, runs_of
 from sofim_lab.benchmark.selection import ranking
 from sofim_lab.benchmark.stages import ablated, judged, scanned, tuned
 from sofim_lab.training import Configuration, Sweep, sweep
@@ -121,11 +121,6 @@ def _studies(
     cuts = ablated(chosen)
     cut = source(list(cuts.values()), task, protocol.scan_seeds, _FINAL)
     return (
-        {name: {factor: _of(tried, one) for factor, one in own.items()} for name, own in scans.items()},
-        {change: _of(cut, one) for change, one in cuts.items()},
+        {name: {factor: runs_of(tried, one) for factor, one in own.items()} for name, own in scans.items()},
+        {change: runs_of(cut, one) for change, one in cuts.items()},
     )
-
-
-def _of(whole: Sweep, one: Configuration) -> Sweep:
-    """The runs of one configuration."""
-    return Sweep(tuple(run for run in whole.runs if run["configuration"] == one.key))

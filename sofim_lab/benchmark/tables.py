@@ -9,7 +9,7 @@ import pandas as pd
 from sofim_lab.benchmark.claims import Verdict
 from sofim_lab.benchmark.intervals import Interval, median_interval, paired_ratio
 from sofim_lab.benchmark.protocol import MEASURES
-from sofim_lab.benchmark.results import Benchmark, Final
+from sofim_lab.benchmark.results import Benchmark, runs_of
 from sofim_lab.benchmark.targets import time_to_target
 from sofim_lab.training import Sweep
 
@@ -74,7 +74,7 @@ def finals(found: Benchmark) -> pd.DataFrame:
     rows = []
     for final in found.finals.values():
         for name, one in final.chosen.items():
-            rows.append({"task": final.task.title, "optimizer": name, **last_epoch(_only(final, one.key))})
+            rows.append({"task": final.task.title, "optimizer": name, **last_epoch(runs_of(final.sweep, one))})
     return pd.DataFrame(rows)
 
 
@@ -114,11 +114,6 @@ def last_epoch(sweep: Sweep) -> dict[str, float]:
         worst = 0.0 if measure.endswith("accuracy") else np.inf
         row[measure] = float(ends[measure].where(ends["status"] == "ok", worst).fillna(worst).median())
     return row | {"lost": int((ends["status"] != "ok").sum()), "runs": len(ends)}
-
-
-def _only(final: Final, key: str) -> Sweep:
-    """A task's runs of one configuration."""
-    return Sweep(tuple(run for run in final.sweep.runs if run["configuration"] == key))
 
 
 def _times(sweep: Sweep, measure: str, target: float) -> np.ndarray:

@@ -71,7 +71,7 @@ def _python() -> Finding:
 
 
 def _packages() -> Iterator[Finding]:
-    """Every requirement of the package and of its extra `notebooks`; the others matter to its developers only."""
+    """Every requirement of the package and of its extra `notebooks`; of `test` as a warning, for its developers."""
     for requirement in importlib.metadata.requires("sofim-lab") or []:
         specification, _, marker = requirement.partition(";")
         extra = re.search(r"extra\s*==\s*['\"](\w+)", marker)

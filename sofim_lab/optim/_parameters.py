@@ -1,4 +1,4 @@
-"""The parameters and the numbers that a second-order method is given, checked before anything is built from them."""
+"""The parameters and the numbers that an optimizer is given, checked before anything is built from them."""
 
 import math
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The ground: data sets and models, on a device."""
+"""The ground: data sets and models on a device, losses of two parameters, distributions."""
 
 from sofim_lab.problems.dataset import Dataset, Split
 from sofim_lab.problems.datasets import DATASETS, DatasetEntry, load_dataset

@@ -1,4 +1,4 @@
-"""Training one model, and racing several optimizers on it."""
+"""Training one model, racing and sweeping several optimizers on it, and descents on losses that can be drawn."""
 
 from sofim_lab.training.basins import Basins, basins, pure_newton
 from sofim_lab.training.bound import step_bound

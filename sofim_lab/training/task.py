@@ -13,7 +13,7 @@ from sofim_lab import __version__
 from sofim_lab.optim import registry
 from sofim_lab.optim.entry import Entry
 from sofim_lab.problems import DEVICES, Dataset, build_model, load_dataset, streams
-from sofim_lab.training._fit import refuse_bad_input
+from sofim_lab.training._refusals import refuse_bad_input
 from sofim_lab.training.configurations import Configuration, digest
 from sofim_lab.training.result import EpochRecord, TrainingResult
 from sofim_lab.training.store import Run

@@ -17,7 +17,7 @@ from sofim_lab.optim import NotFiniteError
 from sofim_lab.problems import Dataset, Split
 from sofim_lab.problems.seeding import seeded
 from sofim_lab.problems.streams import Stream, shuffled
-from sofim_lab.training._fit import PARTS, refuse_bad_input
+from sofim_lab.training._refusals import PARTS, refuse_bad_input
 from sofim_lab.training.closures import LossFunction, make_closure
 from sofim_lab.training.evaluate import evaluate, mode
 from sofim_lab.training.progress import show_progress

@@ -15,7 +15,7 @@ from sofim_lab.optim import registry
 from sofim_lab.problems import Dataset
 from sofim_lab.problems.seeding import seeded
 from sofim_lab.problems.streams import Stream, shuffled
-from sofim_lab.training._fit import refuse_bad_input
+from sofim_lab.training._refusals import refuse_bad_input
 from sofim_lab.training.closures import LossFunction
 from sofim_lab.training.progress import show_progress
 from sofim_lab.training.race import OptimizerFactory

@@ -1,4 +1,4 @@
-"""What `train` refuses before anything is changed."""
+"""What `train`, `train_many` and sweeps refuse before anything is changed."""
 
 from collections.abc import Sequence
 
