@@ -131,6 +131,17 @@ def test_models_without_a_curvature(build, words):
     assert torch.equal(torch.get_rng_state(), random)
 
 
+@pytest.mark.parametrize("bad", [torch.nan, torch.inf])
+@pytest.mark.parametrize("sample", [0, -1])
+@pytest.mark.parametrize("loss_fn", [CE, MSE], ids=["categorical", "Gaussian"])
+def test_a_sample_that_is_not_finite_makes_the_matrix_nan_whichever_it_is(loss_fn, sample, bad):
+    x, y = data(loss_fn)
+    x[sample, 0] = bad
+    model = seeded(lambda: nn.Linear(x.shape[1], CLASSES))
+    assert fisher(model, loss_fn, x).isnan().any()
+    assert hessian(model, loss_fn, x, y).isnan().any()
+
+
 @pytest.mark.parametrize(
     ("module", "words"),
     [

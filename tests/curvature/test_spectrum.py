@@ -228,6 +228,12 @@ def test_density_is_a_density():
     assert len(found.grid) == 1001
 
 
+def test_density_is_drawn_to_a_hundredth_of_the_range_and_four_widths_beyond():
+    found = spectral_density(with_spectrum([-1.0, 0.5, 0.5, 1.0, 2.0, 2.5, 3.0, 4.0]), probes=1)
+    assert found.sigma == pytest.approx(5 / 100)
+    assert found.grid[[0, -1]] == pytest.approx([-1.2, 4.2])
+
+
 def test_wasserstein_distance_is_mass_times_way():
     one = np.ones(1)
     density = SpectralDensity(np.array([0.0, 3.0]), np.array([0.5, 0.5]), one, one, 1.0, 0)

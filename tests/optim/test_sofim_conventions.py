@@ -185,6 +185,8 @@ def test_options_out_of_range_are_refused(option, value):
         SOFIM([p], **{option: value})
     with pytest.raises(ValueError, match=rf"{option} must .*got {value!r}"):
         SOFIM([{"params": [p], option: value}])
+    with pytest.raises(ValueError, match=rf"{option} must .*got {value!r}"):  # though no group falls back on it yet
+        SOFIM([{"params": [p], option: SOFIM([p]).defaults[option]}], **{option: value})
     optimizer = SOFIM([p])
     with pytest.raises(ValueError, match=rf"{option} must .*got {value!r}"):
         optimizer.add_param_group({"params": [nn.Parameter(torch.ones(2))], option: value})
