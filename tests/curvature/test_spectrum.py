@@ -228,8 +228,11 @@ def test_density_is_a_density():
     assert len(found.grid) == 1001
 
 
-def test_density_is_drawn_to_a_hundredth_of_the_range_and_four_widths_beyond():
-    found = spectral_density(with_spectrum([-1.0, 0.5, 0.5, 1.0, 2.0, 2.5, 3.0, 4.0]), probes=1)
+def test_all_steps_find_all_eigenvalues_and_the_width_is_a_hundredth_of_their_range():
+    values = [-1.0, 0.0, 0.5, 1.0, 2.0, 2.5, 3.0, 4.0]
+    found = spectral_density(with_spectrum(values), probes=1)
+    assert found.nodes == pytest.approx(np.array(values), abs=1e-10)
+    assert found.products == 8
     assert found.sigma == pytest.approx(5 / 100)
     assert found.grid[[0, -1]] == pytest.approx([-1.2, 4.2])
 
