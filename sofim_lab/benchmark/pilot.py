@@ -16,7 +16,12 @@ SEEDS = (900, 901, 902)
 
 
 def run_pilot(
-    protocol: Protocol, store: str | Path | None = None, *, n_jobs: int | None = None, progress: bool | None = None
+    protocol: Protocol,
+    store: str | Path | None = None,
+    *,
+    n_jobs: int | None = None,
+    keep_other_code: bool = False,
+    progress: bool | None = None,
 ) -> pd.DataFrame:
     """Run SGD with momentum, untuned, on every task of a protocol, and read the targets from it.
 
@@ -24,6 +29,7 @@ def run_pilot(
         protocol: Its tasks are run; targets that they have already are not used.
         store: See `sofim_lab.training.sweep`.
         n_jobs: See there.
+        keep_other_code: See there.
         progress: Show bars.
 
     Returns:
@@ -42,6 +48,7 @@ def run_pilot(
                 seeds=SEEDS,
                 store=store,
                 n_jobs=n_jobs,
+                keep_other_code=keep_other_code,
                 progress=progress,
                 evaluate_on=("train", "val", "test"),
             ).frame

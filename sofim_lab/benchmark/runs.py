@@ -25,6 +25,7 @@ def run(
     device: str = "cpu",
     n_jobs: int | None = None,
     together: bool = False,
+    keep_other_code: bool = False,
     progress: bool | None = None,
 ) -> Benchmark:
     """Run what a store does not hold yet: task by task, first the tuning, then the final runs; at last the studies.
@@ -36,6 +37,7 @@ def run(
         n_jobs: Processes; see there.
         together: Compute many runs in one pass, which is quicker; see there. The numbers are the same up to rounding,
             which an unstable configuration magnifies; the runs are others in a store.
+        keep_other_code: See there.
         progress: Show bars.
 
     Returns:
@@ -49,7 +51,8 @@ def run(
 
     def source(few: Sequence[Configuration], task: Task, seeds: Sequence[int], splits: Sequence[str]) -> Sweep:
         how: dict[str, Any] = {"store": store, "device": device, "n_jobs": n_jobs, "progress": progress}
-        return sweep(few, **task.setting, seeds=seeds, evaluate_on=splits, together=together, **how)
+        how |= {"together": together, "keep_other_code": keep_other_code}
+        return sweep(few, **task.setting, seeds=seeds, evaluate_on=splits, **how)
 
     finals = {task.title: _final(protocol, task, source) for task in protocol.tasks}
     return Benchmark(protocol, finals, *_studies(protocol, finals, source))

@@ -12,6 +12,7 @@ from sofim_lab.files import write_atomically
 from sofim_lab.lessons.errors import LessonError
 from sofim_lab.lessons.reporting.environment import describe_environment
 from sofim_lab.problems import DATASETS
+from sofim_lab.training.configurations import digest
 
 SHOWN = ("SOFIM", "SGD momentum", "Adam", "constant-rate mean", "clipped mean")  # a race with all is a tangle
 
@@ -21,6 +22,7 @@ def command(arguments: argparse.Namespace) -> int:
     protocol, folder = PROTOCOLS[arguments.profile], arguments.output
     store = arguments.store or folder / f"{protocol.name}.jsonl"
     how = {"n_jobs": arguments.jobs, "progress": None if arguments.progress else False}
+    how["keep_other_code"] = arguments.keep_other_code
     try:
         if arguments.pilot:
             targets = run_pilot(protocol, store.with_name(f"{store.stem}-pilot.jsonl"), **how)
@@ -68,9 +70,19 @@ def _heading(found: Benchmark) -> str:
     commit = f", commit {known.commit}" if known.commit else ""
     return (
         f"Protocol `{found.protocol.name}`, {len(found.finals)} of {len(found.protocol.tasks)} tasks complete. "
+        f"Runs of {_codes(found)}. "
         f"{known.processor}, {known.cores} cores, {known.platform}; Python {known.python}, {versions}; "
         f"tables made {known.date[:10]}{commit}."
     )
+
+
+def _codes(found: Benchmark) -> str:
+    """Which source code made the runs that the tables are of; more than one is worth a warning."""
+    runs = [run for final in found.finals.values() for run in final.sweep.runs]
+    names = sorted({digest(run["code"]) if "code" in run else "unknown" for run in runs})
+    if len(names) > 1:
+        return f"{len(names)} source codes ({', '.join(names)}): a difference may be one between these"
+    return f"source code {names[0]}" if names else "no task"
 
 
 def _figures(found: Benchmark, judged: list[Verdict], folder: Path) -> None:

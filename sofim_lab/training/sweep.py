@@ -1,6 +1,6 @@
 """Many runs, optimizers × settings × seeds, in several processes or on a cluster, to be continued at any time."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing, nullcontext
 from pathlib import Path
 
@@ -13,9 +13,10 @@ from sofim_lab.optim import registry
 from sofim_lab.training.configurations import Configuration
 from sofim_lab.training.portion import portions, run_portion
 from sofim_lab.training.progress import show_progress
+from sofim_lab.training.provenance import SOFTWARE, difference, own_source
 from sofim_lab.training.store import Run, read_runs, writing
 from sofim_lab.training.sweep_result import Sweep
-from sofim_lab.training.task import SOFTWARE, Setting, Task
+from sofim_lab.training.task import Setting, Task
 
 
 def sweep(
@@ -30,6 +31,7 @@ def sweep(
     device: str = "cpu",
     dtype: torch.dtype = torch.float32,
     store: str | Path | None = None,
+    keep_other_code: bool = False,
     evaluate_on: Sequence[str] = ("train", "val"),
     n_jobs: int | None = None,
     together: bool = False,
@@ -54,6 +56,9 @@ def sweep(
         store: A file of JSON lines to which each run is added as it ends, and where finished runs are looked up:
             the same call continues a sweep that was interrupted, and runs with other settings are left alone there.
             `pandas.read_json(store, lines=True, precise_float=True)` reads it, a row a run.
+        keep_other_code: Take the finished runs of a store also where other source code of sofim_lab or of an optimizer
+            made them, or where they do not say which; otherwise such a store is refused. Each line says in `code`
+            what made it.
         evaluate_on: Splits to evaluate after each epoch, of `train`, `val`, `test`.
         n_jobs: Processes, −1 for as many as cores; None leaves it to `joblib.parallel_config`, else 1.
         together: Compute up to 32 runs in one pass where model and optimizers allow it, see `train_many`: for small
@@ -66,8 +71,8 @@ def sweep(
 
     Raises:
         ValueError: A name is unknown, a number is out of its range, nothing is to be run, or the store holds runs of
-            another version of sofim_lab or PyTorch.
-        RuntimeError: Another sweep is writing to the store.
+            another version of sofim_lab or PyTorch, or of other source code.
+        RuntimeError: Another sweep is writing to the store, or a worker has other versions or source code.
         ImportError: An optimizer comes from a package that is not installed.
 
     Example:
@@ -88,18 +93,20 @@ def sweep(
     all_tasks = [Task(one, int(seed), setting, together) for one in configurations for seed in seeds]
     tasks = {task.key: task for task in all_tasks}
     path = None if store is None else Path(store)
-    known = {} if path is None else _of_this_software(read_runs(path), path)
+    own = {name: own_source(registry.get(name)) for name in {one.optimizer for one in configurations}}
+    known = {} if path is None else _of_this_code(path, own, keep_other_code)
     if tasks.keys() <= known.keys():
         return Sweep(tuple(known[key] for key in tasks))
     setting.check()
-    for name in {one.optimizer for one in configurations}:
+    for name in own:
         _ = registry.get(name).constructor  # what is not installed is said now, and not once a run
     with nullcontext() if path is None else writing(path) as keep:
         if path is not None:
-            known = _of_this_software(read_runs(path), path)  # again, now that nobody else writes
+            known = _of_this_code(path, own, keep_other_code)  # again, now that nobody else writes
         missing = [task for key, task in tasks.items() if key not in known]
         with _bar(len(tasks), len(missing), progress) as bar, closing(_finished(missing, n_jobs)) as finished:
             for run in finished:
+                run = _of_a_worker(run, own)
                 if keep is not None:
                     keep(run)
                 known[run["run"]] = run
@@ -133,10 +140,31 @@ def _finished(tasks: list[Task], n_jobs: int | None) -> Generator[Run, None, Non
                 yield from runs
 
 
-def _of_this_software(runs: dict[str, Run], path: Path) -> dict[str, Run]:
-    """The runs, unless others made them: numbers of two versions in one table would pass for a difference."""
+def _of_this_code(path: Path, own: Mapping[str, str | None], keep_others: bool) -> dict[str, Run]:
+    """The runs of a store, unless others made them: numbers of two codes in one table would pass for a difference."""
+    runs = read_runs(path)
     for run in runs.values():
         if run["software"] != SOFTWARE:
-            theirs, ours = (", ".join(f"{k} {v}" for k, v in some.items()) for some in (run["software"], SOFTWARE))
-            raise ValueError(f"{path} holds runs of {theirs}, this is {ours}: use another store, or delete this one")
+            raise ValueError(f"{path} holds runs of {_versions(run)}: use another store, or delete this one")
+        if not keep_others and (other := difference(run, own)):
+            raise ValueError(
+                f"{path} holds runs {other}: delete it, use another store, or keep its runs beside new ones with "
+                "keep_other_code=True, in `sofim-lab bench` with --keep-other-code"
+            )
     return runs
+
+
+def _of_a_worker(run: Run, own: Mapping[str, str | None]) -> Run:
+    """The run with all that is known of its code, unless the worker has another than this process."""
+    if run["software"] != SOFTWARE:
+        raise RuntimeError(f"a worker has {_versions(run)}: install the same on all, and call again")
+    if other := difference(run, own):
+        raise RuntimeError(f"a worker sent runs {other}: give all machines the same, restart Python, and call again")
+    mine = own[run["optimizer"]]
+    return run if mine is None else run | {"optimizer_code": mine}
+
+
+def _versions(run: Run) -> str:
+    """Those of a run, and those here."""
+    theirs, ours = (", ".join(f"{k} {v}" for k, v in some.items()) for some in (run["software"], SOFTWARE))
+    return f"{theirs}, this is {ours}"

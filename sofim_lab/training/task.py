@@ -9,19 +9,17 @@ from functools import lru_cache
 
 import torch
 
-from sofim_lab import __version__
 from sofim_lab.optim import registry
 from sofim_lab.optim.entry import Entry
 from sofim_lab.problems import DEVICES, Dataset, build_model, load_dataset, streams
 from sofim_lab.training._refusals import refuse_bad_input
 from sofim_lab.training.configurations import Configuration, digest
+from sofim_lab.training.provenance import CODE, SOFTWARE
 from sofim_lab.training.result import EpochRecord, TrainingResult
 from sofim_lab.training.store import Run
 from sofim_lab.training.train import train
 
 QUANTILES = (0.0, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 1.0)
-SOFTWARE = {"sofim_lab": __version__, "torch": torch.__version__.partition("+")[0]}
-
 DTYPES = ("float32", "float64")
 
 _one_run = threading.Lock()
@@ -84,6 +82,7 @@ class Task:
             "seed": self.seed,
             **asdict(self.setting),
             "software": SOFTWARE,
+            "code": dict(CODE),
         }
 
 

@@ -76,3 +76,20 @@ def test_the_pilot_prints_targets_or_says_why_not(tmp_path, capsys, monkeypatch)
     shown = capsys.readouterr().out
     assert "| task | rate | train_loss | test_loss | test_accuracy | val_loss |" in shown
     assert "| digits, mlp | 0.1 | 0." in shown
+
+
+def test_a_store_of_other_source_code_is_refused_unless_it_is_to_be_kept(folder, capsys):
+    store = folder / "tiny.jsonl"
+    store.write_text(store.read_text().replace('"optim": "', '"optim": "0'))
+    at = ["bench", "--profile", "tiny", "--out", str(folder), "--no-progress"]
+    assert main(at) == 2
+    assert "holds runs made by other source code (of sofim_lab.optim): delete it" in capsys.readouterr().err
+    lines = store.read_text().splitlines(keepends=True)
+    store.write_text("".join(lines[:-2]))
+    assert main([*at, "--keep-other-code"]) == 0
+    assert store.read_text().splitlines(keepends=True)[:-2] == lines[:-2]
+    assert len(store.read_text().splitlines()) == len(lines)
+    assert "Runs of source code " in (folder / "report.md").read_text(encoding="utf-8")
+    store.write_text(store.read_text().replace('"optim": "0', '"optim": "', 12))
+    assert main([*at, "--report"]) == 0
+    assert "Runs of 2 source codes (" in (folder / "report.md").read_text(encoding="utf-8")
