@@ -10,6 +10,7 @@ from joblib.parallel import get_active_backend
 from tqdm.auto import tqdm
 
 from sofim_lab.optim import registry
+from sofim_lab.training.cluster import client_of, runs_on
 from sofim_lab.training.configurations import Configuration
 from sofim_lab.training.portion import portions, run_portion
 from sofim_lab.training.progress import show_progress
@@ -72,7 +73,8 @@ def sweep(
     Raises:
         ValueError: A name is unknown, a number is out of its range, nothing is to be run, or the store holds runs of
             another version of sofim_lab or PyTorch, or of other source code.
-        RuntimeError: Another sweep is writing to the store, or a worker has other versions or source code.
+        RuntimeError: Another sweep is writing to the store, a worker has other versions or source code,
+            or Dask has given up runs that killed its workers; all others are done and kept before.
         ImportError: An optimizer comes from a package that is not installed.
 
     Example:
@@ -123,12 +125,15 @@ def _bar(runs: int, missing: int, progress: bool | None) -> tqdm:
 
 def _finished(tasks: list[Task], n_jobs: int | None) -> Generator[Run, None, None]:
     """The runs as they end, one task at a time to each worker."""
-    workers = effective_n_jobs(n_jobs)
-    calls = [
-        delayed(run_portion)(some, [registry.get(task.configuration.optimizer) for task in some])
-        for some in portions(tasks, workers)
-    ]
-    if workers == 1 or get_active_backend()[0].supports_return_generator:
+    workers, backend = effective_n_jobs(n_jobs), get_active_backend()[0]
+    work = [(some, [registry.get(task.configuration.optimizer) for task in some]) for some in portions(tasks, workers)]
+    if (client := client_of(backend)) is not None:
+        with closing(runs_on(client, work, **backend.submit_kwargs)) as ended:
+            for runs in ended:
+                yield from runs
+        return
+    calls = [delayed(run_portion)(*some) for some in work]
+    if workers == 1 or backend.supports_return_generator:
         with closing(Parallel(n_jobs, batch_size=1, return_as="generator_unordered")(calls)) as ended:
             for runs in ended:
                 yield from runs

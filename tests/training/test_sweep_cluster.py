@@ -1,9 +1,15 @@
 """The one line that moves a sweep to a cluster."""
 
+import os
+
 import joblib
 import pytest
-from sweep_cases import assert_same, run
+import torch
+from sweep_cases import CONFIGURATIONS, assert_same, run
 
+from sofim_lab.optim import registry
+from sofim_lab.optim.entry import Entry
+from sofim_lab.training.configurations import Configuration
 from sofim_lab.training.sweep_result import Sweep
 
 distributed = pytest.importorskip("distributed", reason='Dask comes with "sofim-lab[cluster]"')
@@ -24,3 +30,52 @@ def test_a_dask_cluster_gives_the_same_table(tmp_path, processes):
     assert_same(there, here)
     assert tasks > 0, "nothing was computed on the cluster"
     assert len(Sweep.read(store)) == 8
+
+
+@pytest.fixture
+def deadly(tmp_path):
+    """Registers an optimizer that kills its worker: each time, or the first time only."""
+    mark = str(tmp_path / "has died")
+
+    def register(once):
+        def build(params, lr):
+            if not (once and os.path.exists(mark)):
+                open(mark, "w").close()
+                os._exit(3)
+            return torch.optim.SGD(params, lr)
+
+        registry.register(Entry("deadly", build))
+        return Configuration("deadly", {"lr": 0.1})
+
+    yield register
+    registry.unregister("deadly")
+
+
+@pytest.fixture
+def cluster():
+    """Two workers, each a process that is started again when it dies."""
+    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+    with distributed.LocalCluster(**options) as cluster, distributed.Client(cluster):
+        yield joblib.parallel_config(backend="dask")
+
+
+def test_what_a_dead_worker_was_doing_is_done_again(cluster, deadly, tmp_path):
+    few = [*CONFIGURATIONS, deadly(once=True)]
+    with cluster:
+        there = run(few)
+    assert (tmp_path / "has died").exists()
+    assert_same(there, run(few))
+
+
+def test_a_run_that_kills_every_worker_is_named_after_all_others_are_done(cluster, deadly, tmp_path):
+    store, bad = tmp_path / "runs.jsonl", deadly(once=False)
+    few = [bad, *CONFIGURATIONS]
+    with (
+        cluster,
+        pytest.raises(RuntimeError, match=r'Dask has given up \d+ runs, .*deadly {"lr": 0\.1}, seed 3') as error,
+    ):
+        run(few, store=store)
+    lost = str(error.value).count("seed ")
+    assert len(Sweep.read(store)) == 10 - lost
+    assert "deadly" not in set(Sweep.read(store).frame.optimizer)
+    assert_same(run(store=store), run())  # again, without it: only what is missing is computed
