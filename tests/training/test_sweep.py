@@ -70,6 +70,9 @@ def test_a_run_is_the_one_that_train_does():
         steps = torch.tensor([step.step_length for step in direct.steps], dtype=torch.float64)
         assert lengths["steps"] == len(steps) == 12
         assert (lengths[0.0], lengths[1.0]) == (float(steps.min()), float(steps.max()))
+        assert {one_run["max_step_length"] for one_run in result.runs if one_run["configuration"] == one.key} == {
+            float(steps.max())
+        }
         assert lengths[0.5] == pytest.approx(float(steps.quantile(0.5)), rel=1e-12)
 
 
@@ -104,6 +107,18 @@ def test_failing_and_diverging_runs_are_rows_among_the_others(alone):
     assert set(failed.error) == {"ValueError: Invalid learning rate: -1.0"}
     assert set(wild.status) == {"diverged"}
     assert wild.error.str.fullmatch(r"not finite at step \d+").all()
+
+
+@pytest.mark.parametrize("kind", [RuntimeError, ZeroDivisionError, MemoryError])
+def test_whatever_an_optimizer_raises_is_a_row(optimizer, kind):
+    def raising(params, lr):
+        raise kind("on purpose")
+
+    result = run([optimizer("raising", raising), GOOD[0]], seeds=(0,))
+    assert [(one["status"], one["error"]) for one in result.runs] == [
+        ("failed", f"{kind.__name__}: on purpose"),
+        ("ok", ""),
+    ]
 
 
 @pytest.mark.parametrize("backend", ["loky", "threading", "multiprocessing"])
@@ -229,6 +244,17 @@ def test_a_store_that_has_everything_is_read_while_another_sweep_writes(alone, t
     run(store=store)
     with writing(store):
         assert_same(run(store=store), alone)
+
+
+def test_what_another_sweep_finished_meanwhile_is_not_computed(alone, tmp_path, monkeypatch):
+    store, seen = tmp_path / "runs.jsonl", [{}]  # at the first look it is still empty
+    run(store=store)
+    module = sys.modules["sofim_lab.training.sweep"]
+    read = module.read_runs
+    monkeypatch.setattr(module, "read_runs", lambda path: seen.pop() if seen else read(path))
+    monkeypatch.setattr("sofim_lab.training.task.train", lambda *_, **__: pytest.fail("a run was computed again"))
+    assert_same(run(store=store), alone)
+    assert seen == []
 
 
 def test_an_interrupt_keeps_what_is_finished(optimizer, tmp_path):
