@@ -7,8 +7,6 @@ import pytest
 import torch
 from sweep_cases import run
 
-from sofim_lab.optim import registry
-from sofim_lab.optim.entry import Entry
 from sofim_lab.training.configurations import Configuration
 from sofim_lab.training.portion import portions
 from sofim_lab.training.sweep_result import Sweep
@@ -40,28 +38,14 @@ def test_together_they_have_the_stream_and_the_parts_of_the_setting():
     assert many.test_loss.to_numpy() == pytest.approx(alone.test_loss.to_numpy(), rel=1e-4)
 
 
-@pytest.fixture
-def register():
-    """Optimizers of one's own, for the length of a test."""
-    names = []
-
-    def add(name, target):
-        names.append(registry.register(Entry(name, target)).name)
-        return Configuration(name, {"lr": 0.1})
-
-    yield add
-    for name in names:
-        registry.unregister(name)
-
-
-def test_each_run_of_a_portion_has_its_own_optimizer_in_another_process(register):
-    few = [register(f"mine {k}", lambda params, lr: torch.optim.SGD(params, lr)) for k in range(3)]
+def test_each_run_of_a_portion_has_its_own_optimizer_in_another_process(optimizer):
+    few = [optimizer(f"mine {k}", lambda params, lr: torch.optim.SGD(params, lr)) for k in range(3)]
     found = run(few, together=True, n_jobs=2)
     assert {one["together"] for one in found.runs} == {3}
     assert set(found.frame.error) == {""}
 
 
-def test_a_slow_run_holds_back_no_other(register, tmp_path):
+def test_a_slow_run_holds_back_no_other(optimizer, tmp_path):
     mark = str(tmp_path / "the quick one was built")
 
     def quick(params, lr):
@@ -76,7 +60,7 @@ def test_a_slow_run_holds_back_no_other(register, tmp_path):
             time.sleep(0.1)
         raise TimeoutError("nobody works beside this one")
 
-    few, store = [register("slow", slow), register("quick", quick)], tmp_path / "runs.jsonl"
+    few, store = [optimizer("slow", slow), optimizer("quick", quick)], tmp_path / "runs.jsonl"
     assert set(run(few, seeds=(0,), n_jobs=2, store=store).frame.status) == {"ok"}
     assert [one["optimizer"] for one in Sweep.read(store).runs] == ["quick", "slow"]
 

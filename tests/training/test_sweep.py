@@ -14,7 +14,6 @@ from sweep_cases import CONFIGURATIONS, assert_same, run
 from tqdm.auto import tqdm
 
 from sofim_lab.optim import registry
-from sofim_lab.optim.entry import Entry
 from sofim_lab.problems import build_model, load_dataset, streams
 from sofim_lab.training import sweep as sweep_function
 from sofim_lab.training import train
@@ -30,20 +29,6 @@ GOOD, BAD, WILD = CONFIGURATIONS[:2], CONFIGURATIONS[2], CONFIGURATIONS[3]
 def alone():
     """The table of one process, run after run."""
     return run()
-
-
-@pytest.fixture
-def optimizer():
-    """Registers constructors for the length of a test."""
-    names = []
-
-    def add(name, target):
-        names.append(registry.register(Entry(name, target)).name)
-        return Configuration(name, {"lr": 0.1})
-
-    yield add
-    for name in names:
-        registry.unregister(name)
 
 
 def test_a_run_is_the_one_that_train_does():
