@@ -247,3 +247,24 @@ def test_a_stack_gives_each_model_its_own_gradient(double):
         assert float(losses[place]) == pytest.approx(float(loss.detach()), rel=1e-12)
         for p, g in zip(model.parameters(), expected, strict=True):
             torch.testing.assert_close(p.grad, g, rtol=1e-11, atol=1e-14)
+
+
+def test_a_parameter_without_dimensions_has_its_gradient_too(double):
+    class Scaled(nn.Module):
+        def __init__(self, seed):
+            super().__init__()
+            self.scale, self.net = nn.Parameter(torch.tensor(1.5, dtype=torch.float64)), net(seed)
+
+        def forward(self, x):
+            return self.scale * self.net(x)
+
+    compare(Scaled, double, [(SGD, 0), (SOFIM, 1)], 1e-10, epochs=1, batch_size=300)
+
+
+def test_memory_that_is_replaced_in_part_is_found(double):
+    class Half(Replacing):
+        def __init__(self, params, lr):
+            super().__init__(list(params)[1:], lr)
+
+    with pytest.raises(ValueError, match="Half replaces the parameters' memory: use train"):
+        train_many(net, double, [(SGD, 0), (partial(Half, lr=0.1), 0)], epochs=1, progress=False)
