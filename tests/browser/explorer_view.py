@@ -103,11 +103,12 @@ class ExplorerView:
         self.lab.page.keyboard.press("ArrowLeft" if at_end else "ArrowRight")
 
     def press_menu(self, nth: int) -> None:
-        """One arrow key on a menu: down, or up where it stands at its last choice."""
+        """The next choice of a menu by keys, or the one before its last: opened first, JupyterLab has the arrows."""
         menu = self.menus.nth(nth)
         at_end = menu.evaluate("menu => menu.selectedIndex === menu.length - 1")
         menu.focus()
-        self.lab.page.keyboard.press("ArrowUp" if at_end else "ArrowDown")
+        for key in ("Alt+ArrowDown", "ArrowUp" if at_end else "ArrowDown", "Enter"):
+            self.lab.page.keyboard.press(key)
 
     def choose_next(self, nth: int) -> None:
         """The next choice of a menu."""

@@ -71,8 +71,10 @@ def _alike(
 
 def _keys(ps: list[Tensor], owns: list[dict[str, Any]]) -> list[Any] | None:
     """What tells parameters apart that cannot be treated alike; None where nothing does, as in most models."""
-    step, dtype, device = owns[0]["step"], ps[0].dtype, ps[0].device
+    step, dtype, device, kept = owns[0]["step"], ps[0].dtype, ps[0].device, owns[0]["moment"].dtype
     for p, own in zip(ps, owns, strict=True):
-        if type(p) is not Parameter or p.dtype is not dtype or p.device != device or own["step"] != step:
-            return [(int(own["step"]), p.dtype, p.device, shards_of(p)) for p, own in zip(ps, owns, strict=True)]
+        alike = p.dtype is dtype and own["moment"].dtype is kept and p.device == device and own["step"] == step
+        if type(p) is not Parameter or not alike:
+            pairs = zip(ps, owns, strict=True)
+            return [(int(own["step"]), p.dtype, own["moment"].dtype, p.device, shards_of(p)) for p, own in pairs]
     return None
