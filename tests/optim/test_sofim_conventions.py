@@ -273,6 +273,7 @@ def test_a_state_of_the_first_version_continues():
     state["param_groups"] = [{key: group[key] for key in old} for group in state["param_groups"]]
     q, target = stepped(capturable=True)
     target.load_state_dict(state)
+    assert {**target.param_groups[0], "params": [p]} == source.param_groups[0]  # an option that it lacks is off
     with torch.no_grad():
         q.copy_(p)
     p.grad, q.grad = torch.ones(50), torch.ones(50)
