@@ -13,6 +13,7 @@ from sofim_lab.training.configurations import Configuration
 from sofim_lab.training.sweep_result import Sweep
 
 distributed = pytest.importorskip("distributed", reason='Dask comes with "sofim-lab[cluster]"')
+dask = pytest.importorskip("dask")
 
 
 @pytest.mark.parametrize("processes", [False, True], ids=["threads", "processes"])
@@ -53,9 +54,10 @@ def deadly(tmp_path):
 
 @pytest.fixture
 def cluster():
-    """Two workers, each a process that is started again when it dies."""
+    """Two workers, each a process that is started again when it dies; the second death is one too many for a run."""
     options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
-    with distributed.LocalCluster(**options) as cluster, distributed.Client(cluster):
+    patience = dask.config.set({"distributed.scheduler.allowed-failures": 1})
+    with patience, distributed.LocalCluster(**options) as cluster, distributed.Client(cluster):
         yield joblib.parallel_config(backend="dask")
 
 
