@@ -36,6 +36,7 @@ class Dataset:
         test: Samples that nothing is chosen by.
         classes: How many there are; the labels are 0 to classes − 1.
         shape: Of one sample, channels × height × width for an image; its product is the length d of a row.
+        sha256: Digest of the pixels and labels that were downloaded; None where nothing was.
 
     Raises:
         ValueError: classes is below 2, or rows do not have the length that the shape says.
@@ -53,6 +54,7 @@ class Dataset:
     test: Split
     classes: int
     shape: tuple[int, ...]
+    sha256: str | None = None
 
     def __post_init__(self) -> None:
         if self.classes < 2:

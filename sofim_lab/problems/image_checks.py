@@ -42,26 +42,29 @@ def check_images(x: np.ndarray, y: np.ndarray, *, count: int, shape: tuple[int, 
         refuse(f"labels {', '.join(map(str, present[:20]))}", f"0 to {classes - 1}, each at least once,")
 
 
-def check_order(y: np.ndarray, train: int, where: str) -> None:
-    """Raise where the last samples cannot be a test set: a class is half as frequent there, or less, than before.
+def check_classes(y: np.ndarray, train: tuple[int, ...], test: tuple[int, ...], where: str) -> None:
+    """Raise unless the training samples come first and each class has as many of them, and of the others, as published.
 
     Args:
-        y: Labels, shape (n,).
-        train: How many come before the test samples.
+        y: Labels, 0 to classes − 1, as many as the counts say.
+        train: Training samples of each class.
+        test: Test samples of each class.
         where: As for `check_images`.
 
     Raises:
-        ValueError: The samples are in another order, for example sorted by class.
+        ValueError: A class has another number, be it that labels are wrong or that the samples are in another order.
+
+    Example:
+        >>> check_classes(np.array([0, 1, 1, 0, 1]), train=(1, 2), test=(1, 1), where="an example")
     """
-    classes = int(y.max()) + 1
-    before, after = (np.bincount(part, minlength=classes) / max(1, len(part)) for part in (y[:train], y[train:]))
-    rare = np.flatnonzero(np.minimum(before, after) <= 0.5 * np.maximum(before, after))
-    if len(rare):
-        c = int(rare[0])
-        raise ValueError(
-            f"class {c} makes {before[c]:.1%} of the first {train:,} samples and {after[c]:.1%} of the others: they "
-            f"are not in the order in which training and test samples were published: {where}"
-        )
+    first = sum(train)
+    for part, published, place in ((y[:first], train, "first"), (y[first:], test, "last")):
+        for c, (found, expected) in enumerate(zip(np.bincount(part, minlength=len(train)), published, strict=True)):
+            if found != expected:
+                raise ValueError(
+                    f"class {c} has {found:,} of the {place} {len(part):,} samples where {expected:,} were published, "
+                    f"so labels are wrong or training and test samples are in another order: {where}"
+                )
 
 
 def class_numbers(y: np.ndarray, *, ten_is_zero: bool, where: str) -> np.ndarray:

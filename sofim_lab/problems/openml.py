@@ -12,8 +12,8 @@ import torch
 
 from sofim_lab.problems.dataset import Dataset, Split
 from sofim_lab.problems.device import resolve_device
-from sofim_lab.problems.image_checks import channels_first, check_images, check_order, class_numbers
-from sofim_lab.problems.packed import read_packed, write_packed
+from sofim_lab.problems.image_checks import channels_first, check_classes, check_images, class_numbers
+from sofim_lab.problems.packed import digest, read_packed, write_packed
 
 FOLDER = "SOFIM_LAB_DATA"
 _SPLIT_SEED = 0
@@ -30,30 +30,46 @@ class Source:
         name: Its name here.
         data_id: Its number there; unlike names, a number means one version for ever.
         shape: Channels, height and width of an image; a row holds their product, each 0 to 255.
-        train: How many of the first samples are for training, those of `val` included.
+        train: How many samples of each class come first, for training, those of `val` included.
         val: How many of these are held out, the classes in proportion.
-        test: How many follow.
-        classes: How many there are.
+        test: How many of each class follow.
         ten_is_zero: Whether the label 10 stands for the class 0.
+        sha256: Of the pixels and labels as `digest` takes it; None as long as nobody has pinned it.
     """
 
     name: str
     data_id: int
     shape: tuple[int, int, int]
-    train: int
+    train: tuple[int, ...]
     val: int
-    test: int
-    classes: int = 10
+    test: tuple[int, ...]
     ten_is_zero: bool = False
+    sha256: str | None = None
 
 
+# To pin the digests, or to pin them anew: `python -m sofim_lab.problems.digests` prints them.
 SOURCES: dict[str, Source] = {
     source.name: source
     for source in (
-        Source("mnist", 554, (1, 28, 28), train=60_000, val=10_000, test=10_000),
-        Source("fashion-mnist", 40996, (1, 28, 28), train=60_000, val=10_000, test=10_000),
-        Source("svhn", 41081, (3, 32, 32), train=73_257, val=7_257, test=26_032, ten_is_zero=True),
-        Source("cifar10", 40927, (3, 32, 32), train=50_000, val=5_000, test=10_000),
+        Source(
+            "mnist",
+            554,
+            (1, 28, 28),
+            train=(5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949),
+            val=10_000,
+            test=(980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009),
+        ),
+        Source("fashion-mnist", 40996, (1, 28, 28), train=(6000,) * 10, val=10_000, test=(1000,) * 10),
+        Source(
+            "svhn",
+            41081,
+            (3, 32, 32),
+            train=(4948, 13861, 10585, 8497, 7458, 6882, 5727, 5595, 5045, 4659),
+            val=7_257,
+            test=(1744, 5099, 4149, 2882, 2523, 2384, 1977, 2019, 1660, 1595),
+            ten_is_zero=True,
+        ),
+        Source("cifar10", 40927, (3, 32, 32), train=(5000,) * 10, val=5_000, test=(1000,) * 10),
     )
 }
 
@@ -61,12 +77,13 @@ SOURCES: dict[str, Source] = {
 def load_openml(source: Source, device: str | torch.device = "auto", dtype: torch.dtype = torch.float32) -> Dataset:
     """A data set of openml.org, pixels in [0, 1], in a fixed split; downloaded at the first use.
 
-    The last `source.test` samples are the test set, as their authors ordered them, and validation samples are taken
-    from the others, the same on every machine, the classes in proportion. SVHN's label 10, the digit zero, becomes 0.
+    The last samples are the test set, as their authors ordered them, and validation samples are taken from the others,
+    the same on every machine, the classes in proportion. SVHN's label 10, the digit zero, becomes 0.
 
     **Cache.** The folder is that of the environment variable SOFIM_LAB_DATA, else scikit-learn's, `~/scikit_learn_data`
     or SCIKIT_LEARN_DATA. `openml/` holds what was downloaded, `sofim_lab/<name>.npz` the checked pixels and labels as
-    bytes: it alone is enough on a machine without network.
+    bytes, with their digest: it alone is enough on a machine without network. The digest is compared at every load, and
+    with that of the source, where one is pinned.
 
     Args:
         source: What to load, e.g. `SOURCES["mnist"]`.
@@ -74,7 +91,7 @@ def load_openml(source: Source, device: str | torch.device = "auto", dtype: torc
         dtype: Floating type of the pixels.
 
     Returns:
-        The data set; a row runs channel by channel.
+        The data set and its digest; a row runs channel by channel.
 
     Raises:
         ConnectionError: It is not in the cache and cannot be downloaded; the message says where it was looked for.
@@ -86,17 +103,16 @@ def load_openml(source: Source, device: str | torch.device = "auto", dtype: torc
     place = resolve_device(device)
     from sklearn.model_selection import train_test_split  # costs a second
 
-    x, y = _images(source)
-    fit, val = train_test_split(
-        np.arange(source.train), test_size=source.val, stratify=y[: source.train], random_state=_SPLIT_SEED
-    )
+    x, y, sha256 = _images(source)
+    first = sum(source.train)
+    fit, val = train_test_split(np.arange(first), test_size=source.val, stratify=y[:first], random_state=_SPLIT_SEED)
 
     def split(rows: np.ndarray) -> Split:
         pixels = torch.from_numpy(x[rows]).to(place).to(dtype).div_(255)
         return Split(pixels, torch.from_numpy(y[rows].astype(np.int64)).to(place))
 
-    parts = split(fit), split(val), split(np.arange(source.train, len(y)))
-    return Dataset(source.name, *parts, classes=source.classes, shape=source.shape)
+    parts = split(fit), split(val), split(np.arange(first, len(y)))
+    return Dataset(source.name, *parts, classes=len(source.train), shape=source.shape, sha256=sha256)
 
 
 def data_home() -> Path:
@@ -106,27 +122,39 @@ def data_home() -> Path:
     return Path(get_data_home(os.environ.get(FOLDER) or None))
 
 
-def _images(source: Source) -> tuple[np.ndarray, np.ndarray]:
-    """Pixels (n, d) and labels (n,) as bytes, checked, from the packed file or from openml.org."""
+def _images(source: Source) -> tuple[np.ndarray, np.ndarray, str]:
+    """Pixels (n, d) and labels (n,) as bytes, checked, and their digest, from the packed file or from openml.org."""
     home = data_home()
     packed = home / "sofim_lab" / f"{source.name}.npz"
     if packed.exists():
-        x, y = read_packed(packed)
-        _check(source, x, y, f"{packed} (delete it: the next call makes it anew)")
-        return x, y
+        x, y, sha256 = read_packed(packed)
+        where = f"{packed} (delete it: the next call makes it anew)"
+        _check(source, x, y, where)
+        _check_pin(source, sha256, where)
+        return x, y, sha256
     x, y = _download(source, home)
     where = f"openml.org's data set {source.data_id} in {home / 'openml'} (delete that folder to download it again)"
     y = class_numbers(y, ten_is_zero=source.ten_is_zero, where=where)
     _check(source, x, y, where)
-    x = channels_first(x.astype(np.uint8), source.shape)
-    write_packed(packed, x, y)
-    return x, y
+    x, y = channels_first(x.astype(np.uint8), source.shape), y.astype(np.uint8)
+    _check_pin(source, digest(x, y), where)
+    return x, y, write_packed(packed, x, y)
 
 
 def _check(source: Source, x: np.ndarray, y: np.ndarray, where: str) -> None:
     """Raise where pixels or labels are not what the source says."""
-    check_images(x, y, count=source.train + source.test, shape=source.shape, classes=source.classes, where=where)
-    check_order(y, source.train, where)
+    count = sum(source.train) + sum(source.test)
+    check_images(x, y, count=count, shape=source.shape, classes=len(source.train), where=where)
+    check_classes(y, source.train, source.test, where)
+
+
+def _check_pin(source: Source, found: str, where: str) -> None:
+    """Raise where a digest is pinned, and this is another one."""
+    if source.sha256 not in (None, found):
+        raise ValueError(
+            f"{source.name} has the sha256 {found} where {source.sha256} is pinned, so it is not the data that others "
+            f"have used: {where}"
+        )
 
 
 def _download(source: Source, home: Path) -> tuple[np.ndarray, np.ndarray]:

@@ -16,7 +16,9 @@ from sklearn.datasets import _openml
 
 from sofim_lab.problems.openml import SOURCES, load_openml
 
-SMALL = {name: replace(source, train=60, val=20, test=20) for name, source in SOURCES.items()}
+SMALL = {
+    name: replace(source, train=(6,) * 10, val=20, test=(2,) * 10, sha256=None) for name, source in SOURCES.items()
+}
 MNIST = SMALL["mnist"]
 
 

@@ -1,3 +1,5 @@
+import hashlib
+
 import numpy as np
 import pytest
 
@@ -8,10 +10,11 @@ X, Y = np.arange(12, dtype=np.uint8).reshape(4, 3), np.array([0, 1, 1, 0])
 
 def test_bytes_come_back(tmp_path):
     packed.write_packed(tmp_path / "new" / "folder" / "x.npz", X, Y)
-    x, y = packed.read_packed(tmp_path / "new" / "folder" / "x.npz")
+    x, y, sha256 = packed.read_packed(tmp_path / "new" / "folder" / "x.npz")
     assert np.array_equal(x, X)
     assert np.array_equal(y, Y)
     assert x.dtype == y.dtype == np.uint8
+    assert sha256 == hashlib.sha256(bytes([*range(12), 0, 1, 1, 0])).hexdigest()
 
 
 @pytest.mark.parametrize("old", [None, Y])
