@@ -18,7 +18,7 @@ def diagnosis(
 ) -> str:
     """The kind of mistake, in words.
 
-    In this order: not a number; a mistake that the exercise knows; too few digits; a multiple of the target, by one
+    In this order: a mistake that the exercise knows; not a number; too few digits; a multiple of the target, by one
     factor throughout or by a size or a number of the case; else what the exercise says to all other answers.
 
     Args:
@@ -30,15 +30,15 @@ def diagnosis(
     Returns:
         One or two sentences.
     """
+    for mistake in exercise.mistakes:
+        wrong = [mistake.answer(*copies(case)).double() for case in cases]
+        if all(_same(answer, other) for answer, other in zip(answers, wrong, strict=True)):
+            return mistake.says
     for number, answer in enumerate(answers, start=1):
         if not torch.isfinite(answer).all():
             return (
                 f"On case {number} it holds nan or inf: look for a division by zero or the root of a negative number."
             )
-    for mistake in exercise.mistakes:
-        wrong = [mistake.answer(*copies(case)).double() for case in cases]
-        if all(relative_error(answer, other) <= 1e-6 for answer, other in zip(answers, wrong, strict=True)):
-            return mistake.says
     if all(relative_error(answer, target) <= 1e-5 for answer, target in zip(answers, targets, strict=True)):
         return _DIGITS_LOST
     return _multiple(exercise, cases, answers, targets) or exercise.otherwise
@@ -47,6 +47,14 @@ def diagnosis(
 def relative_error(answer: torch.Tensor, target: torch.Tensor) -> float:
     """‖answer − target‖ / ‖target‖; NaN stays NaN and is never within a tolerance."""
     return float(torch.linalg.vector_norm(answer - target) / torch.linalg.vector_norm(target))
+
+
+def _same(answer: torch.Tensor, other: torch.Tensor) -> bool:
+    """Whether two answers agree within 1e-6 of the other's norm, nan and inf included."""
+    if not torch.equal(answer.isfinite(), other.isfinite()):
+        return False
+    a, b = (torch.where(one.isfinite(), one, 0.0) for one in (answer, other))
+    return bool(torch.linalg.vector_norm(a - b) <= 1e-6 * torch.linalg.vector_norm(b))
 
 
 def copies(case: Case) -> Case:

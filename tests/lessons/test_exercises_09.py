@@ -39,3 +39,18 @@ def test_the_whole_matrix_is_refused():
 
 def test_more_noise_than_needed_is_no_answer():
     assert judge(find_exercise("09.noise"), lambda *case: 1.01 * noise_for(*case[:2], int(case[2]))).solved is False
+
+
+def test_a_gradient_of_zero_is_clipped_to_itself():
+    def by_direction(rows, clip):
+        norms = rows.norm(dim=1, keepdim=True)
+        return (rows / norms * norms.clamp(max=clip)).mean(dim=0)
+
+    verdict = judge(find_exercise("09.clip"), by_direction)
+    assert not verdict.solved
+    assert "A row of zeros has no direction" in verdict.message
+
+
+def test_a_missing_damping_is_named():
+    verdict = judge(find_exercise("09.parts"), lambda parts, lr, rho: -lr * parts / parts.square().sum())
+    assert "ρ is missing" in verdict.message

@@ -32,10 +32,12 @@ def _with_norm(square: Callable[[Tensor], Tensor], sign: float = -1.0) -> Callab
 
 
 def _rows_case(random: torch.Generator, number: int) -> Case:
-    """Gradients of samples, some longer than the norm C and some shorter."""
+    """Gradients of samples, some longer than the norm C and some shorter; in one case one of them is zero."""
     n, d = ((4, 3), (6, 5), (10, 8), (25, 12), (60, 30))[number % 5]
     rows = torch.randn(n, d, generator=random, dtype=torch.float64) / d**0.5
     rows = rows * 4 ** (2 * torch.rand(n, 1, generator=random, dtype=torch.float64) - 1)
+    if number % 5 == 1:
+        rows[0] = 0  # a sample that is fitted: its gradient has no direction
     return rows, 0.5 + float(torch.rand(1, generator=random, dtype=torch.float64))
 
 
@@ -114,11 +116,15 @@ EXERCISES = (
                 lambda parts, lr, rho: -lr * parts / (len(parts) * rho + parts.square().sum()),
                 "ρ is added once, after the sum over the workers, not once a worker.",
             ),
+            Mistake(
+                lambda parts, lr, rho: -lr * parts / parts.square().sum(),
+                "ρ is missing: the denominator is ρ + ‖m‖².",
+            ),
         ),
         hints=(
             "What each worker contributes is one number, the sum of the squares of its own entries.",
-            "Sum that over all workers: this is the all-reduce. Then every worker has the same scalar.",
-            "The step is -lr * parts / (rho + total), with total = parts.square().sum().",
+            "Add these numbers over all rows: this is the all-reduce. Squares add up; norms do not.",
+            "The step is −η m/(ρ + ‖m‖²), with the same scalar in every row: -lr * parts / (rho + total).",
         ),
         widest=2,
     ),
@@ -154,6 +160,10 @@ EXERCISES = (
             Mistake(
                 lambda rows, clip: (rows * (clip / _norms(rows)).clamp(min=1)).mean(dim=0),
                 "The factor must not exceed 1: this lengthens short rows and leaves the long ones.",
+            ),
+            Mistake(
+                lambda rows, clip: (rows / _norms(rows) * _norms(rows).clamp(max=clip)).mean(dim=0),
+                "A row of zeros has no direction, and 0/0 is nan. Multiply each row by the smaller of 1 and C/‖g‖.",
             ),
         ),
         hints=(
