@@ -81,6 +81,7 @@ def fill_in_the_tables(clone):
     start.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_the_example_runs_green_and_keeps_the_conventions(clone):
     steps = STEPS.findall(PAGE)
     assert [step.split()[1] for step in steps] == ["clean", "run", "run", "list", "dev.py"]

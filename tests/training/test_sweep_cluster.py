@@ -16,7 +16,10 @@ distributed = pytest.importorskip("distributed", reason='Dask comes with "sofim-
 dask = pytest.importorskip("dask")
 
 
-@pytest.mark.parametrize("processes", [False, True], ids=["threads", "processes"])
+@pytest.mark.parametrize(
+    "processes",  # workers that are processes are below, too, where one of them dies
+    [pytest.param(False, id="threads"), pytest.param(True, id="processes", marks=pytest.mark.slow)],
+)
 def test_a_dask_cluster_gives_the_same_table(tmp_path, processes):
     here, store = run(), tmp_path / "runs.jsonl"
     run(seeds=(3,), store=store)
