@@ -132,6 +132,7 @@ def take_step(optimizer, k, change, i):
 
 @pytest.mark.parametrize("direction", ["momentum", "gradient"])
 @example([("widen", 0), ("reload", 0), ("widen", 1)])  # moments of two dtypes beside parameters of one
+@example([("widen", 0), ("reload", 0), ("widen", 1), ("widen", 2), ("widen", 3)])  # the same where all are of one
 @given(st.lists(st.tuples(st.sampled_from([None, *CHANGES]), st.integers(0, 3)), min_size=3, max_size=8))
 def test_a_step_is_the_same_as_with_nothing_kept(direction, changes):
     keeping, forgetful = build(direction), build(direction)
