@@ -42,29 +42,25 @@ def check_images(x: np.ndarray, y: np.ndarray, *, count: int, shape: tuple[int, 
         refuse(f"labels {', '.join(map(str, present[:20]))}", f"0 to {classes - 1}, each at least once,")
 
 
-def check_classes(y: np.ndarray, train: tuple[int, ...], test: tuple[int, ...], where: str) -> None:
-    """Raise unless the training samples come first and each class has as many of them, and of the others, as published.
+def check_classes(y: np.ndarray, counts: np.ndarray, where: str) -> None:
+    """Raise unless each class has as many samples as published.
 
     Args:
-        y: Labels, 0 to classes − 1, as many as the counts say.
-        train: Training samples of each class.
-        test: Test samples of each class.
+        y: Labels, 0 to classes − 1.
+        counts: Samples of each class, shape (classes,).
         where: As for `check_images`.
 
     Raises:
-        ValueError: A class has another number, be it that labels are wrong or that the samples are in another order.
+        ValueError: A class has another number of samples.
 
     Example:
-        >>> check_classes(np.array([0, 1, 1, 0, 1]), train=(1, 2), test=(1, 1), where="an example")
+        >>> check_classes(np.array([0, 1, 1, 0, 1]), np.array([2, 3]), where="an example")
     """
-    first = sum(train)
-    for part, published, place in ((y[:first], train, "first"), (y[first:], test, "last")):
-        for c, (found, expected) in enumerate(zip(np.bincount(part, minlength=len(train)), published, strict=True)):
-            if found != expected:
-                raise ValueError(
-                    f"class {c} has {found:,} of the {place} {len(part):,} samples where {expected:,} were published, "
-                    f"so labels are wrong or training and test samples are in another order: {where}"
-                )
+    for c, (found, expected) in enumerate(zip(np.bincount(y), counts, strict=True)):
+        if found != expected:
+            raise ValueError(
+                f"class {c} has {found:,} samples where {expected:,} were published, so labels are wrong: {where}"
+            )
 
 
 def class_numbers(y: np.ndarray, *, ten_is_zero: bool, where: str) -> np.ndarray:

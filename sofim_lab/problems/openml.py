@@ -105,6 +105,7 @@ def load_openml(source: Source, device: str | torch.device = "auto", dtype: torc
 
     x, y, sha256 = _images(source)
     first = sum(source.train)
+    _warn_of_another_order(source, y[first:])
     fit, val = train_test_split(np.arange(first), test_size=source.val, stratify=y[:first], random_state=_SPLIT_SEED)
 
     def split(rows: np.ndarray) -> Split:
@@ -145,7 +146,19 @@ def _check(source: Source, x: np.ndarray, y: np.ndarray, where: str) -> None:
     """Raise where pixels or labels are not what the source says."""
     count = sum(source.train) + sum(source.test)
     check_images(x, y, count=count, shape=source.shape, classes=len(source.train), where=where)
-    check_classes(y, source.train, source.test, where)
+    check_classes(y, np.add(source.train, source.test), where)
+
+
+def _warn_of_another_order(source: Source, last: np.ndarray) -> None:
+    """Warn unless each class is as frequent among the last samples as in the published test set."""
+    found = tuple(np.bincount(last, minlength=len(source.test)).tolist())
+    if found != source.test:
+        warnings.warn(
+            f"{source.name}: the last {len(last):,} samples have {', '.join(map(str, found))} of the classes where the "
+            f"published test set has {', '.join(map(str, source.test))}. They are all here, but in another order: do "
+            "not compare test accuracies with published ones",
+            stacklevel=4,
+        )
 
 
 def _check_pin(source: Source, found: str, where: str) -> None:
