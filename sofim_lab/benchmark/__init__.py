@@ -2,10 +2,12 @@
 
 from sofim_lab.benchmark.claims import CLAIMS, Claim, Verdict, decide, judge, judge_all
 from sofim_lab.benchmark.costs import measure_costs, read_costs, state_bytes
-from sofim_lab.benchmark.digits import DIGITS, DIGITS_QUICK, PROTOCOLS, TINY
+from sofim_lab.benchmark.digits import DIGITS, DIGITS_QUICK, TINY
 from sofim_lab.benchmark.intervals import Interval, median_interval, paired_ratio, resamples
+from sofim_lab.benchmark.mnist import MNIST
 from sofim_lab.benchmark.pilot import pilot_targets, run_pilot
 from sofim_lab.benchmark.protocol import MEASURES, Protocol, Task
+from sofim_lab.benchmark.protocols import PROTOCOLS
 from sofim_lab.benchmark.results import Benchmark, Final
 from sofim_lab.benchmark.runs import read, run
 from sofim_lab.benchmark.selection import expected_best, ranking
@@ -16,6 +18,7 @@ __all__ = [
     "DIGITS",
     "DIGITS_QUICK",
     "MEASURES",
+    "MNIST",
     "PROTOCOLS",
     "TINY",
     "Benchmark",

@@ -1,33 +1,25 @@
 """The protocols on the digits: the full one, a quick one for the lesson, and a tiny one for tests."""
 
-from collections.abc import Mapping
-from types import MappingProxyType
-
-from sofim_lab.benchmark.protocol import MEASURES, TUNED_ON, Protocol, Task
+from sofim_lab.benchmark.protocol import Protocol, Task, targets
 
 RIVALS = ("SGD momentum", "L-BFGS", "AdaHessian", "NystromSGD")
 CONTROLS = ("constant-rate mean", "clipped mean", "normalised mean", "SOFIM without moment")
 
 
-def _targets(*values: float) -> Mapping[str, float]:
-    """By measure: training loss, test loss, test accuracy, validation loss."""
-    return MappingProxyType(dict(zip((*MEASURES, TUNED_ON), values, strict=True)))
-
-
 # The targets are those of the pilot, see benchmarks/PROTOCOL.md; `sofim-lab bench --pilot` measures them anew.
-_MLP = Task("digits", "mlp", targets=_targets(0.020, 0.12, 0.980, 0.096))
+_MLP = Task("digits", "mlp", targets=targets(0.020, 0.12, 0.980, 0.096))
 
 DIGITS = Protocol(
     name="full",
     tasks=(
-        Task("digits", "logreg", targets=_targets(0.16, 0.21, 0.960, 0.16)),
+        Task("digits", "logreg", targets=targets(0.16, 0.21, 0.960, 0.16)),
         _MLP,
-        Task("digits", "cnn", epochs=20, targets=_targets(0.0068, 0.070, 0.975, 0.039)),
-        Task("digits-ill-conditioned", "logreg", targets=_targets(0.52, 0.54, 0.890, 0.55)),
-        Task("digits-ill-conditioned", "mlp", targets=_targets(0.093, 0.22, 0.940, 0.21)),
-        Task("digits-noisy", "mlp", targets=_targets(0.93, 0.40, 0.950, 0.35)),
-        Task("digits", "mlp", "sorted_by_class", targets=_targets(0.44, 0.51, 0.850, 0.44)),
-        Task("digits", "mlp", "dirichlet", targets=_targets(0.18, 0.27, 0.920, 0.19)),
+        Task("digits", "cnn", epochs=20, targets=targets(0.0068, 0.070, 0.975, 0.039)),
+        Task("digits-ill-conditioned", "logreg", targets=targets(0.52, 0.54, 0.890, 0.55)),
+        Task("digits-ill-conditioned", "mlp", targets=targets(0.093, 0.22, 0.940, 0.21)),
+        Task("digits-noisy", "mlp", targets=targets(0.93, 0.40, 0.950, 0.35)),
+        Task("digits", "mlp", "sorted_by_class", targets=targets(0.44, 0.51, 0.850, 0.44)),
+        Task("digits", "mlp", "dirichlet", targets=targets(0.18, 0.27, 0.920, 0.19)),
     ),
     optimizers=("SOFIM", "SOFIM gradient", "SGD", "Adam", *RIVALS, *CONTROLS),
     configurations=16,
@@ -39,8 +31,8 @@ DIGITS = Protocol(
     scan_seeds=tuple(range(9)),
 )
 
-_QUICK = Task("digits", "mlp", epochs=10, targets=_targets(0.11, 0.21, 0.950, 0.15))
-_QUICK_SHIFTED = Task("digits", "mlp", "dirichlet", epochs=10, targets=_targets(0.97, 1.1, 0.650, 0.99))
+_QUICK = Task("digits", "mlp", epochs=10, targets=targets(0.11, 0.21, 0.950, 0.15))
+_QUICK_SHIFTED = Task("digits", "mlp", "dirichlet", epochs=10, targets=targets(0.97, 1.1, 0.650, 0.99))
 
 DIGITS_QUICK = Protocol(
     name="quick",
@@ -55,7 +47,7 @@ DIGITS_QUICK = Protocol(
     scan_seeds=(0,),
 )
 
-_TINY = Task("digits", "mlp", epochs=2, targets=_targets(1.0, 1.0, 0.8, 1.0))
+_TINY = Task("digits", "mlp", epochs=2, targets=targets(1.0, 1.0, 0.8, 1.0))
 
 TINY = Protocol(
     name="tiny",
@@ -69,5 +61,3 @@ TINY = Protocol(
     factors=(0.5, 1.0),
     scan_seeds=(0,),
 )
-
-PROTOCOLS = {one.name: one for one in (DIGITS, DIGITS_QUICK, TINY)}

@@ -2,12 +2,19 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from sofim_lab.optim import registry
 
 MEASURES = {"train_loss": "training loss", "test_loss": "test loss", "test_accuracy": "test accuracy"}
 TUNED_ON = "val_loss"
+
+
+def targets(train_loss: float, test_loss: float, test_accuracy: float, val_loss: float) -> Mapping[str, float]:
+    """The values to reach on a task, by measure."""
+    values = (train_loss, test_loss, test_accuracy, val_loss)
+    return MappingProxyType(dict(zip((*MEASURES, TUNED_ON), values, strict=True)))
 
 
 @dataclass(frozen=True)

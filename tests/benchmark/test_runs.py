@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sofim_lab.benchmark import DIGITS, DIGITS_QUICK, MEASURES, TINY, Task, measure_costs, read, run
+from sofim_lab.benchmark import DIGITS, MEASURES, MNIST, PROTOCOLS, TINY, Task, measure_costs, read, run
 from sofim_lab.benchmark.protocol import Protocol
 from sofim_lab.benchmark.stages import SCALAR, ablated, judged, scanned, tuned
 from sofim_lab.problems import DATASETS, MODELS
@@ -123,7 +123,7 @@ def test_costs_are_measured_in_turns(tiny):
         measure_costs(final.task, final.chosen, rounds=0)
 
 
-@pytest.mark.parametrize("protocol", [DIGITS, DIGITS_QUICK, TINY], ids=lambda one: one.name)
+@pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=lambda one: one.name)
 def test_a_protocol_asks_for_what_there_is(protocol):
     for task in protocol.tasks:
         assert task.data in DATASETS
@@ -138,7 +138,7 @@ def test_a_protocol_asks_for_what_there_is(protocol):
     selected = {name: next(one for one in every if one.optimizer == name) for name in protocol.optimizers}
     assert len(judged(selected)) == len(protocol.optimizers) + 1
     rates = [one.settings["lr"] for own in scanned(protocol, selected).values() for one in own.values()]
-    assert min(rates) > 0
+    assert all(rate > 0 for rate in rates)
 
 
 def test_the_full_protocol_has_the_seeds_and_controls_that_were_asked_for():
@@ -147,6 +147,12 @@ def test_the_full_protocol_has_the_seeds_and_controls_that_were_asked_for():
         DIGITS.optimizers
     )
     assert {task.stream for task in DIGITS.tasks} == {"shuffled", "sorted_by_class", "dirichlet"}
+
+
+def test_mnist_is_judged_by_the_same_optimizers_with_the_same_budget():
+    assert tuned(MNIST) == tuned(DIGITS)
+    assert len(MNIST.final_seeds) >= 5
+    assert {task.data for task in MNIST.tasks} == {"mnist"}
 
 
 def test_bad_protocols_are_refused():
