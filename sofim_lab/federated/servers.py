@@ -31,7 +31,7 @@ def fed_adam(rate: float, tau: float = 1e-3) -> Server:
 
 
 def fed_ema(rate: float, beta: float = 0.9) -> Server:
-    """Averaged momentum at a constant rate: what SOFIM is for ρ → ∞, the control that an honest comparison needs."""
+    """Averaged momentum at a constant rate: SOFIM's momentum direction for ρ → ∞, and so its honest control."""
     return lambda params: AlongMoment(params, "constant rate", lr=rate, rho=1.0, beta=beta)
 
 
@@ -65,7 +65,8 @@ def fed_sofim(
         -3.3
 
     References:
-        DP-FedSOFIM, 2026, arXiv 2601.09166, and the description of its authors' code (warm-up by the mean alone).
+        DP-FedSOFIM, 2026, arXiv 2601.09166 (v the latest aggregate), and its authors' code (v = m, after an optional
+        warm-up by m alone, there at the rate η).
     """
 
     def make(params: Iterable[nn.Parameter]) -> SOFIM:

@@ -8,8 +8,19 @@ from torch import Tensor
 
 from sofim_lab.distributed import Parts
 from sofim_lab.federated import composed_mu, gaussian_epsilon
-from sofim_lab.plots.style import few_ticks, log_x, log_y, look, looks_of, new_axes
+from sofim_lab.plots.style import Look, few_ticks, log_x, log_y, look, looks_of, new_axes
 from sofim_lab.training import TrainingResult
+
+_LOOKS = {  # a server looks alike in all figures of a lesson
+    "SOFIM, momentum": 0,
+    "FedAvg": 1,
+    "FedAdam": 2,
+    "averaged momentum": 3,
+    "SOFIM, gradient": 4,
+    "SOFIM, warm-up": 5,
+    "FedAvgM": 5,  # never beside the warm-up
+    "without privacy": 6,
+}
 
 
 def plot_parts(parts: Parts, axes: Sequence[Axes] | None = None) -> Axes:
@@ -24,7 +35,7 @@ def plot_parts(parts: Parts, axes: Sequence[Axes] | None = None) -> Axes:
     """
     left, right = axes or new_axes(2, width=9.6, height=3.4)
     workers = range(len(parts.squares))
-    left.bar(workers, parts.squares.tolist(), color=look(0).color, label="own part, ‖m_r‖²")
+    left.bar(workers, parts.squares.tolist(), color=look(0).color, label="own part, ‖$m_r$‖²")
     left.axhline(parts.total, color=look(1).color, linestyle="--", label=f"all, ‖m‖² = {parts.total:.3g}")
     left.axhline(parts.rho, color="0.4", linestyle=":", label=f"ρ = {parts.rho:.3g}")
     left.set(xlabel="worker", ylabel="squared norm", ylim=(0, 1.45 * max(parts.total, parts.rho)))
@@ -81,34 +92,46 @@ def describe_mixtures(counts: Tensor) -> str:
     )
 
 
-def plot_rounds(runs: Sequence[TrainingResult], ax: Axes | None = None, *, target: float | None = None) -> Axes:
+def plot_rounds(
+    runs: Sequence[TrainingResult], ax: Axes | None = None, *, target: float | None = None, lowest: float = 0.0
+) -> Axes:
     """Validation accuracy after each round, one curve a run.
 
     Args:
         runs: From `federate`.
         ax: Axes to draw into; new ones by default.
         target: An accuracy at which a line is drawn.
+        lowest: The accuracy at the foot of the axes: above 0 to tell apart curves that end close together.
 
     Returns:
         The axes.
     """
     ax = ax or new_axes()[0]
-    for own, run in zip(looks_of([run.name for run in runs]), runs, strict=True):
+    for place, (own, run) in enumerate(zip(_looks([run.name for run in runs]), runs, strict=True)):
         x, y = zip(*((record.epoch, record.val_accuracy) for record in run.epochs), strict=True)
-        style = own.line(markevery=5, markeredgewidth=0)
+        every = max(1, len(x) // 6)
+        style = own.line(markevery=(place % every, every), markeredgewidth=0)  # no marker hides another one
         ax.plot(x, y, **style, label=run.name + " (diverged)" * run.diverged)
     if target is not None:
         ax.axhline(target, color="0.4", linestyle=":", label=f"target {target:g}")
-    ax.set(xlabel="round", ylabel="validation accuracy", ylim=(0, 1))
+    ax.set(xlabel="round", ylabel="validation accuracy", ylim=(lowest, 1))
     few_ticks(ax.xaxis)
     ax.legend(loc="lower right")
     return ax
 
 
+def _looks(names: Sequence[str]) -> list[Look]:
+    """The looks of the servers, or free ones where a name is unknown or two would look alike."""
+    places = [_LOOKS.get(name) for name in names]
+    if None in places or len(set(places)) < len(places):
+        return looks_of(names)
+    return [look(place) for place in places if place is not None]
+
+
 def describe_rounds(runs: Sequence[TrainingResult]) -> str:
     """In words: the last validation accuracy of each run, best first."""
     ranked = sorted(runs, key=lambda run: -run.final.val_accuracy)
-    words = ", ".join(f"{run.name} {run.final.val_accuracy:.3f}" + " (diverged)" * run.diverged for run in ranked)
+    words = "; ".join(f"{run.name} {run.final.val_accuracy:.3f}" + " (diverged)" * run.diverged for run in ranked)
     return f"Validation accuracy over {max(run.final.epoch for run in runs)} rounds. At the end, best first: {words}."
 
 
@@ -132,7 +155,7 @@ def plot_budget(noises: Sequence[float], delta: float, rounds: int, ax: Axes | N
         ax.plot(releases, spent, color=own.color, linestyle=own.linestyle, linewidth=2, label=f"σ = {noise:.3g}")
     log_x(ax)
     log_y(ax)
-    ax.set(xlabel="rounds T", ylabel="ε")
+    ax.set(xlabel="rounds T", ylabel="ε spent")
     ax.legend(loc="upper left")
     return ax
 

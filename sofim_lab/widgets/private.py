@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import ipywidgets as W
 
-from sofim_lab.federated import Privacy, Server, dirichlet_split, fed_ema, fed_sofim, federate
+from sofim_lab.federated import Privacy, Server, dirichlet_split, fed_avg, fed_ema, fed_sofim, federate
 from sofim_lab.plots import Picture, new_axes, picture, set_title
 from sofim_lab.plots.beyond import describe_rounds, plot_rounds
 from sofim_lab.problems import mlp
@@ -20,7 +20,9 @@ SERVERS: dict[str, Callable[[float], Server]] = {
     "SOFIM, momentum": lambda rate: fed_sofim(rate, rho=0.5),
     "SOFIM, gradient": lambda rate: fed_sofim(rate, rho=0.5, direction="gradient"),
     "averaged momentum": fed_ema,
+    "FedAvg": fed_avg,
 }
+CONTROLS = {"momentum": "averaged momentum", "gradient": "FedAvg"}  # SOFIM for ρ → ∞
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ def private_state(noise: float, clip: float, rounds: int, direction: str) -> Pri
     Returns:
         The state that `render_private` draws.
     """
-    run, control = (_private(name, noise, clip, rounds) for name in (f"SOFIM, {direction}", "averaged momentum"))
+    run, control = (_private(name, noise, clip, rounds) for name in (f"SOFIM, {direction}", CONTROLS[direction]))
     privacy = Privacy(clip, noise, DELTA)
     return PrivateState(run, control, privacy, privacy.epsilon(rounds))
 

@@ -131,6 +131,16 @@ def test_a_warm_up_is_averaged_momentum_first_and_sofim_afterwards():
     assert (vector(far) - w).abs().max() <= 1e-9
 
 
+@pytest.mark.parametrize(("direction", "control"), [("momentum", fed_ema), ("gradient", fed_avg)])
+def test_the_control_of_a_direction_is_its_limit_for_large_rho(direction, control):
+    ends = []
+    for server in (fed_sofim(0.5, rho=1e12, direction=direction), control(0.5)):
+        model = network()
+        federate(model, DATA, server(model.parameters()), PARTS, rounds=5, progress=False)
+        ends.append(vector(model))
+    assert (ends[0] - ends[1]).abs().max() <= 1e-9
+
+
 def test_the_rounds_are_kept():
     model = network()
     run = federate(model, DATA, fed_avg(0.5)(model.parameters()), PARTS, rounds=4, name="mine", progress=False)

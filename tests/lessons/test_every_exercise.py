@@ -107,6 +107,14 @@ def test_a_wrong_answer_is_named(id, wrong):
 
 
 @each_exercise
+def test_a_wrong_answer_of_no_known_kind_gets_the_last_words(id):
+    factors = iter((1.37, 2.11, 0.73, 5.9, 0.31))
+    verdict = judge(EXERCISES[id], lambda *given: next(factors) * SOLUTIONS[id](*given))
+    assert verdict.solved is False
+    assert EXERCISES[id].otherwise in verdict.message
+
+
+@each_exercise
 def test_too_few_digits_are_accepted_or_named(id):
     verdict = judge(EXERCISES[id], lambda *given: tensor(SOLUTIONS[id](*given)).float())
     assert verdict.solved or "digits are lost" in verdict.message

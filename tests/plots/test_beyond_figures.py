@@ -14,6 +14,7 @@ from sofim_lab.plots.beyond import (
     plot_rounds,
 )
 from sofim_lab.problems import load_digits, mlp
+from sofim_lab.training import EpochRecord, TrainingResult
 
 
 def test_the_parts_are_bars_and_the_words_name_the_worst():
@@ -43,8 +44,22 @@ def test_the_rounds_are_curves_with_the_target():
     assert list(curve.get_xdata()) == [0, 1, 2, 3, 4]
     assert curve.get_ydata()[-1] == run.final.val_accuracy
     assert target.get_ydata()[0] == 0.8
+    assert plot_rounds([run], lowest=0.5).get_ylim() == (0.5, 1.0)
     assert f"mine {run.final.val_accuracy:.3f}" in describe_rounds([run])
     assert class_counts(digits.train.y, parts).sum() == 1197
+
+
+def test_a_server_looks_alike_in_every_figure_and_no_two_look_alike_in_one():
+    def colors(*names):
+        first = EpochRecord(0, 2.3, 2.3, 0.1, 0.1, 0.0)
+        runs = [TrainingResult(name, "SGD", {}, 0, "cpu", (), (first,), None) for name in names]
+        return dict(zip(names, (curve.get_color() for curve in plot_rounds(runs).get_lines()), strict=True))
+
+    both = colors("FedAvg", "FedAvgM", "SOFIM, momentum")
+    assert colors("SOFIM, momentum", "without privacy")["SOFIM, momentum"] == both["SOFIM, momentum"]
+    assert len(set(both.values())) == 3
+    assert len(set(colors("FedAvgM", "SOFIM, warm-up").values())) == 2
+    assert len(set(colors("FedAvg", "mine").values())) == 2
 
 
 def test_the_budget_is_that_of_the_account():

@@ -49,6 +49,8 @@ def test_the_account_counts_every_round():
     assert state.epsilon == Privacy(0.5, 10.0, 1e-4).epsilon(10)
     assert len(state.run.steps) == len(state.control.steps) == 10
     assert state.run.settings["direction"] == "gradient"
+    assert state.control.name == "FedAvg"
+    assert private_state(noise=10.0, clip=0.5, rounds=2, direction="momentum").control.name == "averaged momentum"
 
 
 def test_both_servers_meet_the_same_clients():

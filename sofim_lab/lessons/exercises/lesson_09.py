@@ -57,7 +57,7 @@ def _norms(rows: Tensor) -> Tensor:
 def _budget_case(random: torch.Generator, number: int) -> Case:
     """A budget and a number of rounds."""
     one, other = torch.rand(2, generator=random, dtype=torch.float64).tolist()
-    return 0.3 + 4 * one, 10 ** (-3 - 4 * other), float((5, 20, 50, 100, 400)[number % 5])
+    return 0.3 + 4 * one, 10 ** (-3 - 4 * other), (5, 20, 50, 100, 400)[number % 5]
 
 
 def _delta(epsilon: float, mu: float) -> float:
@@ -74,8 +74,12 @@ def _mu_for(epsilon: float, delta: float) -> float:
     return (low + high) / 2
 
 
-def _noise(epsilon: float, delta: float, rounds: float, power: float = 0.5) -> Tensor:
-    return torch.tensor(rounds**power / _mu_for(epsilon, delta), dtype=torch.float64)
+def _noise(epsilon: float, delta: float, rounds: int) -> Tensor:
+    return _scalar(rounds**0.5 / _mu_for(epsilon, delta))
+
+
+def _scalar(value: float) -> Tensor:
+    return torch.tensor(value, dtype=torch.float64)
 
 
 EXERCISES = (
@@ -105,6 +109,22 @@ EXERCISES = (
                 "This takes the largest of the squared norms. They have to be added.",
             ),
             Mistake(
+                _with_norm(lambda parts: parts.square().sum(dim=0)),
+                "Each entry gets a denominator of its own: dim=0 adds over the workers. ‖m‖² is one number.",
+            ),
+            Mistake(
+                _with_norm(lambda parts: parts.square().sum().sqrt()),
+                "The denominator has ‖m‖ in it. It is the square that is asked for: ρ + ‖m‖².",
+            ),
+            Mistake(
+                _with_norm(lambda parts: parts.square().mean()),
+                "This is the mean of the squared entries. They have to be added.",
+            ),
+            Mistake(
+                _with_norm(lambda parts: parts.sum().square()),
+                "This adds the entries and squares the sum. Square each entry first, then add.",
+            ),
+            Mistake(
                 _with_norm(lambda parts: parts.sum(dim=0).square().sum()),
                 "This adds the parts entry by entry, as if all workers held the same entries. Add their squared norms.",
             ),
@@ -120,6 +140,10 @@ EXERCISES = (
                 lambda parts, lr, rho: -lr * parts / parts.square().sum(),
                 "ρ is missing: the denominator is ρ + ‖m‖².",
             ),
+            Mistake(
+                lambda parts, lr, rho: -lr * parts / rho,
+                "‖m‖² is missing: the denominator is ρ + ‖m‖².",
+            ),
         ),
         hints=(
             "What each worker contributes is one number, the sum of the squares of its own entries.",
@@ -127,6 +151,7 @@ EXERCISES = (
             "The step is −η m/(ρ + ‖m‖²), with the same scalar in every row: -lr * parts / (rho + total).",
         ),
         widest=2,
+        otherwise="Compare the first entries below: −η m/(ρ + ‖m‖²), with one ‖m‖² for all rows.",
     ),
     Exercise(
         id="09.clip",
@@ -138,12 +163,36 @@ EXERCISES = (
                 "This clips the mean, if anything: one sample can shift the sum by any length. Clip each row first.",
             ),
             Mistake(
+                lambda rows, clip: rows.sum(dim=0) * min(1.0, clip / float(rows.sum(dim=0).norm())) / len(rows),
+                "This clips the sum: one sample can turn it to anywhere. Clip each row first.",
+            ),
+            Mistake(
+                lambda rows, clip: (rows * min(1.0, clip / float(rows.norm()))).mean(dim=0),
+                "All rows get one factor, from the norm of the whole matrix. Each row has its own norm and factor.",
+            ),
+            Mistake(
+                lambda rows, clip: (rows * (clip / torch.linalg.vector_norm(rows, dim=0)).clamp(max=1)).mean(dim=0),
+                "This clips columns: dim=0 runs over the samples. The norm of a row is taken over dim=1.",
+            ),
+            Mistake(
                 lambda rows, clip: rows.clamp(-clip, clip).mean(dim=0),
                 "This clips each entry by itself. The norm of a row is what C bounds.",
             ),
             Mistake(
                 lambda rows, clip: (clip * rows / _norms(rows)).mean(dim=0),
                 "This gives every row the length C. Rows shorter than C stay as they are.",
+            ),
+            Mistake(
+                lambda rows, clip: (clip * rows / _norms(rows).clamp(min=1e-12)).mean(dim=0),
+                "This gives every row the length C. Rows shorter than C stay as they are.",
+            ),
+            Mistake(
+                lambda rows, clip: (rows * (_norms(rows) / clip).clamp(max=1)).mean(dim=0),
+                "The factor is upside down: it is C/‖g‖, for rows longer than C.",
+            ),
+            Mistake(
+                lambda rows, clip: (rows / _norms(rows).clamp(min=1)).mean(dim=0),
+                "This clips to the length 1. The factor is min(1, C/‖g‖).",
             ),
             Mistake(
                 lambda rows, clip: (rows * (clip / _norms(rows)).clamp(max=1)).sum(dim=0),
@@ -158,6 +207,10 @@ EXERCISES = (
                 "This drops the rows that are too long. They are shortened to the length C.",
             ),
             Mistake(
+                lambda rows, clip: rows[_norms(rows)[:, 0] <= clip].mean(dim=0),
+                "This drops the rows that are too long. They are shortened to the length C.",
+            ),
+            Mistake(
                 lambda rows, clip: (rows * (clip / _norms(rows)).clamp(min=1)).mean(dim=0),
                 "The factor must not exceed 1: this lengthens short rows and leaves the long ones.",
             ),
@@ -168,9 +221,10 @@ EXERCISES = (
         ),
         hints=(
             "torch.linalg.vector_norm(rows, dim=1) gives the norm of each row.",
-            "The factor of a row is min(1, C/‖g‖): (clip / norms).clamp(max=1).",
+            "The factor of a row is min(1, C/‖g‖): (C / norms).clamp(max=1).",
             "Multiply the rows by the factors as a column, factors[:, None], and take the mean over the rows.",
         ),
+        otherwise="Compare the first entries below: each row times min(1, C/‖row‖), then the mean over the rows.",
     ),
     Exercise(
         id="09.noise",
@@ -178,17 +232,15 @@ EXERCISES = (
         reference=_noise,
         mistakes=(
             Mistake(
-                lambda epsilon, delta, rounds: _noise(epsilon, delta, rounds, 0.0),
+                lambda epsilon, delta, rounds: _noise(epsilon, delta, 1.0),
                 "That is enough for a single round. After T rounds μ is √T times as large.",
             ),
             Mistake(
-                lambda epsilon, delta, rounds: _noise(epsilon, delta, rounds, 1.0),
+                lambda epsilon, delta, rounds: rounds**0.5 * _noise(epsilon, delta, rounds),
                 "This grows with T. The noise has to grow with √T only.",
             ),
             Mistake(
-                lambda epsilon, delta, rounds: torch.tensor(
-                    math.sqrt(2 * math.log(1.25 / delta) * rounds) / epsilon, dtype=torch.float64
-                ),
+                lambda epsilon, delta, rounds: _scalar(math.sqrt(2 * math.log(1.25 / delta) * rounds) / epsilon),
                 "This is the classical bound √(2 ln(1.25/δ))/ε: more noise than needed, and proved for ε ≤ 1 only.",
             ),
             Mistake(
@@ -196,8 +248,28 @@ EXERCISES = (
                 "This is the inverse: σ = √T/μ.",
             ),
             Mistake(
-                lambda epsilon, delta, rounds: torch.tensor(_mu_for(epsilon, delta), dtype=torch.float64),
+                lambda epsilon, delta, rounds: _scalar(_mu_for(epsilon, delta)),
                 "This is the μ that the budget allows. The noise is σ = √T/μ.",
+            ),
+            Mistake(
+                lambda epsilon, delta, rounds: rounds**0.5 * _scalar(_mu_for(epsilon, delta)),
+                "√T is divided by μ, not multiplied: more privacy is a smaller μ and needs more noise.",
+            ),
+            Mistake(
+                lambda epsilon, delta, rounds: 2 * _noise(epsilon, delta, rounds),
+                "Twice the noise is for neighbours that replace a sample. Here one is added or removed.",
+            ),
+            Mistake(
+                lambda epsilon, delta, rounds: _noise(epsilon / rounds, delta / rounds, 1.0),
+                "This gives each round an equal share of ε and δ. That is private, but needs more noise than (7) does.",
+            ),
+            Mistake(
+                lambda epsilon, delta, rounds: _scalar(rounds**0.5 / 1e-4),
+                "The search ended at the low end of its interval: it keeps the wrong half. δ grows with μ.",
+            ),
+            Mistake(
+                lambda epsilon, delta, rounds: _scalar(rounds**0.5 / 50.0),
+                "The search ended at the high end of its interval: it keeps the wrong half. δ grows with μ.",
             ),
         ),
         hints=(
@@ -206,5 +278,6 @@ EXERCISES = (
             "The answer is rounds**0.5 / mu.",
         ),
         rtol=1e-5,
+        otherwise="Try your σ: gaussian_delta(epsilon, √rounds/σ) has to be delta. If it nearly is, go on searching.",
     ),
 )
