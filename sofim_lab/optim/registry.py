@@ -1,8 +1,9 @@
 """All optimizers by name: what a race, a sweep and a figure need to know of each, in one place."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 from torch import nn
@@ -11,7 +12,7 @@ from torch.optim import Optimizer
 from sofim_lab.optim.controls import BETAS, CONTROLS, SOFIM_GRID
 from sofim_lab.optim.entry import ClosureKind, Entry, LogUniform
 
-__all__ = ["Entry", "LogUniform", "closure_kind", "get", "make", "names", "register", "unregister"]
+__all__ = ["OWN", "Entry", "LogUniform", "closure_kind", "get", "make", "names", "register", "unregister"]
 
 _OURS = "sofim_lab.optim"
 _DAMPING_GRID = {"damping": LogUniform(1e-4, 1.0)}
@@ -235,3 +236,6 @@ for _entry in (
     *CONTROLS,
 ):
     register(_entry)
+
+OWN: Mapping[str, Entry] = MappingProxyType(dict(_entries))
+"""The entries of this package, whatever was registered in their place."""

@@ -1,6 +1,8 @@
-"""What `train`, `train_many` and sweeps refuse before anything is changed."""
+"""What `train`, `train_many`, races and sweeps refuse before anything is changed."""
 
-from collections.abc import Sequence
+import operator
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import torch
 from torch import nn
@@ -16,9 +18,9 @@ def refuse_bad_input(
     model: nn.Module, data: Dataset, optimizer: Optimizer, epochs: int, batch_size: int, evaluate_on: Sequence[str]
 ) -> None:
     """Say what is wrong before anything is changed."""
-    if epochs < 0:
+    if whole_number("epochs", epochs) < 0:
         raise ValueError(f"epochs={epochs} must be 0 or more")
-    if batch_size < 1:
+    if whole_number("batch_size", batch_size) < 1:
         raise ValueError(f"batch_size={batch_size} must be 1 or more; {len(data.train)} is one step an epoch")
     if isinstance(evaluate_on, str) or not evaluate_on or not set(evaluate_on) <= set(PARTS):
         raise ValueError(f"evaluate_on={evaluate_on!r} must name at least one of {', '.join(PARTS)}: ('train', 'val')")
@@ -42,6 +44,31 @@ def refuse_bad_input(
             f"the optimizer holds no parameter of this model: build it with {name}(model.parameters(), ...)"
         )
     _refuse_misfit(model, data)
+
+
+def whole_number(name: str, value: Any) -> int:
+    """The value as Python's int, of whatever type it is; a fraction or a text is refused."""
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise ValueError(f"{name}={value!r} must be a whole number") from None
+
+
+def parts_of(evaluate_on: Any) -> Any:
+    """The parts of the data, once and for all; what is none of that is left to `refuse_bad_input`."""
+    return tuple(evaluate_on) if isinstance(evaluate_on, Iterable) and not isinstance(evaluate_on, str) else evaluate_on
+
+
+def seeds_of(seeds: Iterable[Any]) -> tuple[int, ...]:
+    """All seeds, once and for all: a generator would be empty the second time."""
+    listed = tuple(seeds) if isinstance(seeds, Iterable) and not isinstance(seeds, str) else ()
+    if not listed:
+        raise ValueError(f"seeds={seeds!r} must hold at least one seed, e.g. seeds=(0, 1, 2)")
+    found = tuple(whole_number("seed", seed) for seed in listed)
+    for seed in found:
+        if not -(2**63) <= seed < 2**64:
+            raise ValueError(f"seed={seed} must lie between -2**63 and 2**64 - 1, PyTorch's range: e.g. seeds=(0, 1)")
+    return found
 
 
 def _refuse_bad_samples(data: Dataset, part: str) -> None:

@@ -1,5 +1,6 @@
 """What to tune: an optimizer's name with its settings, and a fair way to draw some of them."""
 
+import copy
 import hashlib
 import json
 from collections.abc import Mapping
@@ -22,7 +23,8 @@ class Configuration:
             the registry has it.
 
     Raises:
-        ValueError: The registry does not know the name, or a setting cannot be written as JSON.
+        ValueError: The registry does not know the name, the settings are no mapping from names, or one cannot be
+            written as JSON.
 
     Example:
         >>> Configuration("SGD momentum", {"lr": 0.1, "momentum": 0.9}).key
@@ -34,13 +36,17 @@ class Configuration:
 
     def __post_init__(self) -> None:
         registry.get(self.optimizer)
+        if not isinstance(self.settings, Mapping) or not all(isinstance(name, str) for name in self.settings):
+            raise ValueError(f"settings={self.settings!r} of {self.optimizer} must map names to values: {{'lr': 0.1}}")
         try:
-            json.dumps(self.settings, allow_nan=False)
+            json.dumps(dict(self.settings), allow_nan=False)
         except (TypeError, ValueError) as error:
             raise ValueError(
                 f"settings={self.settings!r} of {self.optimizer} must be plain finite numbers, strings or lists, "
-                f"which a file can hold ({error})"
+                f"which a file can hold ({error}); x.item() makes one of a scalar of NumPy or PyTorch"
             ) from None
+        # A copy of its own: whoever fills one dictionary in a loop means another configuration each time.
+        object.__setattr__(self, "settings", copy.deepcopy(dict(self.settings)))
 
     @property
     def text(self) -> str:

@@ -9,7 +9,9 @@ from tqdm.auto import tqdm
 
 from sofim_lab.optim import registry
 from sofim_lab.problems import Dataset
+from sofim_lab.problems.seeding import seeded
 from sofim_lab.problems.streams import Stream, shuffled
+from sofim_lab.training._refusals import seeds_of
 from sofim_lab.training.closures import LossFunction
 from sofim_lab.training.progress import show_progress
 from sofim_lab.training.result import RaceResult
@@ -26,7 +28,7 @@ def race(
     *,
     epochs: int = 10,
     batch_size: int = 64,
-    seeds: Sequence[int] = (0,),
+    seeds: Iterable[int] = (0,),
     loss_fn: LossFunction = nn.functional.cross_entropy,
     watch: Watch | None = None,
     progress: bool | None = None,
@@ -73,8 +75,7 @@ def race(
         raise ValueError(f"optimizers={optimizers!r} is empty: name at least one, e.g. {{'SOFIM': SOFIM}} or ['SOFIM']")
     if isinstance(optimizers, str):
         raise ValueError(f"optimizers={optimizers!r} must be a list of names, e.g. [{optimizers!r}]")
-    if isinstance(seeds, int) or not seeds:
-        raise ValueError(f"seeds={seeds!r} must hold at least one seed, e.g. seeds=(0, 1, 2)")
+    seeds = seeds_of(seeds)
     if isinstance(model, nn.Module):
         raise ValueError("model must make a model from a seed, not be one: e.g. lambda seed: mlp(seed=seed)")
     if not isinstance(optimizers, Mapping):
@@ -87,11 +88,13 @@ def race(
     for name, make, seed in tqdm(field, desc="race", unit="run", disable=not show_progress(progress), leave=False):
         start = model(seed)
         callback = None if watch is None else watch(name, seed, start)
+        with seeded(seed, data.device):  # a constructor may draw, too
+            optimizer = make(start.parameters())
         runs.append(
             train(
                 start,
                 data,
-                make(start.parameters()),
+                optimizer,
                 epochs=epochs,
                 batch_size=batch_size,
                 seed=seed,

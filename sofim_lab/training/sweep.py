@@ -1,6 +1,6 @@
 """Many runs, optimizers × settings × seeds, in several processes or on a cluster, to be continued at any time."""
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import closing, nullcontext
 from pathlib import Path
 
@@ -10,22 +10,23 @@ from joblib.parallel import get_active_backend
 from tqdm.auto import tqdm
 
 from sofim_lab.optim import registry
+from sofim_lab.training._refusals import parts_of, seeds_of, whole_number
 from sofim_lab.training.cluster import client_of, runs_on
 from sofim_lab.training.configurations import Configuration
 from sofim_lab.training.portion import portions, run_portion
 from sofim_lab.training.progress import show_progress
-from sofim_lab.training.provenance import SOFTWARE, difference, own_source
+from sofim_lab.training.provenance import SOFTWARE, difference, own_sources
 from sofim_lab.training.store import Run, read_runs, writing
 from sofim_lab.training.sweep_result import Sweep
 from sofim_lab.training.task import Setting, Task
 
 
 def sweep(
-    configurations: Sequence[Configuration],
+    configurations: Iterable[Configuration],
     *,
     model: str,
     data: str,
-    seeds: Sequence[int] = (0,),
+    seeds: Iterable[int] = (0,),
     epochs: int = 10,
     batch_size: int = 64,
     stream: str = "shuffled",
@@ -85,22 +86,19 @@ def sweep(
         >>> bool((best > 0.5).all())
         True
     """
-    if isinstance(configurations, Configuration) or not configurations:
-        raise ValueError(f"configurations={configurations!r} must be a list, e.g. draw('SOFIM', 8)")
-    if isinstance(seeds, int) or not seeds:
-        raise ValueError(f"seeds={seeds!r} must hold at least one seed, e.g. seeds=(0, 1, 2)")
-    parts = evaluate_on if isinstance(evaluate_on, str) else tuple(evaluate_on)
+    few, seeds = _listed(configurations), seeds_of(seeds)
+    _refuse_things(model=(model, "mlp"), data=(data, "digits"), stream=(stream, "shuffled"))
     kind = str(dtype).removeprefix("torch.")
-    setting = Setting(model, data, stream, batch_size, epochs, str(device), kind, parts)
-    all_tasks = [Task(one, int(seed), setting, together) for one in configurations for seed in seeds]
-    tasks = {task.key: task for task in all_tasks}
+    batch_size, epochs = whole_number("batch_size", batch_size), whole_number("epochs", epochs)
+    setting = Setting(model, data, stream, batch_size, epochs, str(device), kind, parts_of(evaluate_on))
+    tasks = {task.key: task for task in (Task(one, seed, setting, together) for one in few for seed in seeds)}
     path = None if store is None else Path(store)
-    own = {name: own_source(registry.get(name)) for name in {one.optimizer for one in configurations}}
+    own = own_sources(registry.get(name) for name in {one.optimizer for one in few})
     known = {} if path is None else _of_this_code(path, own, keep_other_code)
     if tasks.keys() <= known.keys():
         return Sweep(tuple(known[key] for key in tasks))
     setting.check()
-    for name in own:
+    for name in {one.optimizer for one in few}:
         _ = registry.get(name).constructor  # what is not installed is said now, and not once a run
     with nullcontext() if path is None else writing(path) as keep:
         if path is not None:
@@ -114,6 +112,25 @@ def sweep(
                 known[run["run"]] = run
                 bar.update()
     return Sweep(tuple(known[key] for key in tasks))
+
+
+def _listed(configurations: Iterable[Configuration]) -> tuple[Configuration, ...]:
+    """The configurations, at least one and nothing else."""
+    listed = tuple(configurations) if isinstance(configurations, Iterable) else ()
+    if not listed:
+        raise ValueError(f"configurations={configurations!r} must be a list, e.g. draw('SOFIM', 8)")
+    for one in listed:
+        if not isinstance(one, Configuration):
+            raise ValueError(f"configurations hold {one!r}: each must be a Configuration('SGD', {{'lr': 0.1}})")
+    return listed
+
+
+def _refuse_things(**found: tuple[object, str]) -> None:
+    """What is not a name does not travel to other processes, nor into a file."""
+    for argument, (value, example) in found.items():
+        if not isinstance(value, str):
+            kind = type(value).__name__
+            raise ValueError(f"{argument}, of type {kind}, must be a name, e.g. {example!r}: names travel to workers")
 
 
 def _bar(runs: int, missing: int, progress: bool | None) -> tqdm:
@@ -163,10 +180,11 @@ def _of_a_worker(run: Run, own: Mapping[str, str | None]) -> Run:
     """The run with all that is known of its code, unless the worker has another than this process."""
     if run["software"] != SOFTWARE:
         raise RuntimeError(f"a worker has {_versions(run)}: install the same on all, and call again")
+    mine = own[run["optimizer"]]  # which travelled there with the run
+    run = run if mine is None else run | {"optimizer_code": mine}
     if other := difference(run, own):
         raise RuntimeError(f"a worker sent runs {other}: give all machines the same, restart Python, and call again")
-    mine = own[run["optimizer"]]
-    return run if mine is None else run | {"optimizer_code": mine}
+    return run
 
 
 def _versions(run: Run) -> str:

@@ -12,6 +12,7 @@ import torch
 from sofim_lab.optim import registry
 from sofim_lab.optim.entry import Entry
 from sofim_lab.problems import DEVICES, Dataset, build_model, load_dataset, streams
+from sofim_lab.problems.seeding import seeded
 from sofim_lab.training._refusals import refuse_bad_input
 from sofim_lab.training.configurations import Configuration, digest
 from sofim_lab.training.provenance import CODE, SOFTWARE
@@ -107,10 +108,12 @@ def run_task(task: Task, entry: Entry) -> Run:
         data = load(setting.data, setting.device, setting.dtype)
         model = build_model(setting.model, data, seed=task.seed)
         try:
+            with seeded(task.seed, data.device):  # a constructor may draw, too
+                optimizer = registry.make(configuration.optimizer, model.parameters(), **configuration.settings)
             result = train(
                 model,
                 data,
-                registry.make(configuration.optimizer, model.parameters(), **configuration.settings),
+                optimizer,
                 epochs=setting.epochs,
                 batch_size=setting.batch_size,
                 seed=task.seed,

@@ -17,7 +17,7 @@ from sofim_lab.optim import NotFiniteError
 from sofim_lab.problems import Dataset, Split
 from sofim_lab.problems.seeding import seeded
 from sofim_lab.problems.streams import Stream, shuffled
-from sofim_lab.training._refusals import PARTS, refuse_bad_input
+from sofim_lab.training._refusals import PARTS, parts_of, refuse_bad_input
 from sofim_lab.training.closures import LossFunction, make_closure
 from sofim_lab.training.evaluate import evaluate, mode
 from sofim_lab.training.progress import show_progress
@@ -83,7 +83,7 @@ def train(
         >>> result.final.val_accuracy > 0.5
         True
     """
-    parts: Sequence[str] = evaluate_on if isinstance(evaluate_on, str) else tuple(evaluate_on)
+    parts = parts_of(evaluate_on)
     refuse_bad_input(model, data, optimizer, epochs, batch_size, parts)
     order = torch.Generator().manual_seed(seed)
     label = name or type(optimizer).__name__

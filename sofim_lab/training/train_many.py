@@ -15,7 +15,7 @@ from sofim_lab.optim import registry
 from sofim_lab.problems import Dataset
 from sofim_lab.problems.seeding import seeded
 from sofim_lab.problems.streams import Stream, shuffled
-from sofim_lab.training._refusals import refuse_bad_input
+from sofim_lab.training._refusals import parts_of, refuse_bad_input
 from sofim_lab.training.closures import LossFunction
 from sofim_lab.training.progress import show_progress
 from sofim_lab.training.race import OptimizerFactory
@@ -86,11 +86,12 @@ def train_many(
         raise ValueError("model must make a model from a seed, not be one: e.g. lambda seed: mlp(seed=seed)")
     if not runs:
         raise ValueError(f"runs={runs!r} must hold at least one constructor with its seed, e.g. [(SOFIM, 0)]")
-    parts = evaluate_on if isinstance(evaluate_on, str) else tuple(evaluate_on)
+    parts = parts_of(evaluate_on)
     crowd = []
     for make, seed in runs:
         one = model(seed)
-        optimizer = make(one.parameters())
+        with seeded(seed, data.device):
+            optimizer = make(one.parameters())
         _refuse_optimizer(optimizer)
         refuse_bad_input(one, data, optimizer, epochs, batch_size, parts)
         crowd.append(_Run(one, optimizer, seed, torch.Generator().manual_seed(seed)))

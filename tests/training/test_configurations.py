@@ -87,6 +87,21 @@ def test_what_cannot_be_drawn_is_refused():
         registry.unregister("plain")
 
 
+def test_one_dictionary_filled_in_a_loop_makes_many_configurations():
+    settings, few = {"betas": [0.0, 0.9]}, []
+    for beta in (0.5, 0.6):
+        settings["betas"][0] = beta
+        few.append(Configuration("Adam", settings))
+    assert [one.settings["betas"] for one in few] == [[0.5, 0.9], [0.6, 0.9]]
+    assert len({one.key for one in few}) == 2
+
+
+@pytest.mark.parametrize("settings", [None, ["lr", 0.1], {1: 0.1}])
+def test_settings_that_are_no_names_with_values_are_refused(settings):
+    with pytest.raises(ValueError, match=r"settings=.* of SGD must map names to values: \{'lr': 0\.1\}"):
+        Configuration("SGD", settings)
+
+
 @pytest.mark.parametrize("value", [math.nan, math.inf, object()])
 def test_a_setting_that_no_file_can_hold_is_refused(value):
     with pytest.raises(ValueError, match=r"settings=.* of SGD must be plain finite numbers"):

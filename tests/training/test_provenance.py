@@ -120,6 +120,32 @@ class Heir(Mine):
     pass
 
 
+class Tuned(torch.optim.Adam):
+    factor = 2.0
+
+    def __init__(self, params, lr):
+        super().__init__(params, self.factor * lr)
+
+
+class Refined(torch.optim.Adam):
+    factor = 3.0
+
+    def __init__(self, params, lr):
+        super().__init__(params, self.factor * lr)
+
+
+def bound(momentum, other=None):
+    """Two ways in which a function carries a value about."""
+
+    def by_closure(params, lr):
+        return torch.optim.SGD(params, lr, momentum=momentum)
+
+    def by_default(params, lr, momentum=momentum):
+        return torch.optim.SGD(params, lr, momentum=momentum)
+
+    return by_closure, by_default
+
+
 def test_an_optimizer_of_ones_own_is_told_from_what_it_was(tmp_path):
     store, mine = tmp_path / "runs.jsonl", "of my own"
     registry.register(Entry(mine, slow_sgd))
@@ -135,14 +161,59 @@ def test_an_optimizer_of_ones_own_is_told_from_what_it_was(tmp_path):
         registry.unregister(mine)
 
 
-def test_whose_source_counts():
-    digests = [own_source(Entry("x", target)) for target in (slow_sgd, fast_sgd, Mine)]
-    assert len({*digests, None}) == 4
-    assert own_source(Entry("x", functools.partial(slow_sgd, lr=0.1))) == digests[0]
-    assert own_source(Entry("x", Heir)) == digests[2]
+SGD = torch.optim.SGD
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (slow_sgd, fast_sgd),
+        (Mine, Heir),
+        (Tuned, Refined),
+        (SGD, torch.optim.Adagrad),
+        (functools.partial(SGD, momentum=0.1), functools.partial(SGD, momentum=0.9)),
+        (bound(0.1)[0], bound(0.9)[0]),
+        (bound(0.1)[1], bound(0.9)[1]),
+        ({"options": {"momentum": 0.1}}, {"options": {"momentum": 0.9}}),
+        ({"defaults": {"lr": 0.1}}, {"defaults": {"lr": 0.2}}),
+        ({"closure": "gradient"}, {"closure": "loss"}),
+    ],
+    ids=["function", "heir", "attribute", "class", "partial", "closure", "argument", "options", "defaults", "kind"],
+)
+def test_whatever_makes_an_optimizer_another_counts(one, other):
+    def entry(some):
+        return Entry("x", SGD, **some) if isinstance(some, dict) else Entry("x", some)
+
+    digests = own_source(entry(one)), own_source(entry(other))
+    assert None not in digests
+    assert digests[0] != digests[1]
+    assert own_source(entry(one)) == digests[0]
+
+
+def test_whose_source_says_nothing():
     typed = eval("lambda params, lr: None", {"__name__": "__main__"})
-    for target in (torch.optim.SGD, "sofim_lab.optim.sofim:SOFIM", "no_such_package:Optimizer", typed):
-        assert own_source(Entry("x", target)) is None
+    assert own_source(Entry("x", typed)) is None
+    names = [name for name in registry.names() if name != "AdaHessian"]
+    assert {own_source(registry.get(name)) for name in names} == {None}
+    assert own_source(Entry("SGD", "torch.optim:SGD", defaults={"lr": 0.4})) is not None
+    missing = Entry("missing", "no_such_package:Optimizer")
+    assert list(provenance.own_sources([missing, registry.get("SGD")])) == ["SGD"]
+
+
+def test_what_pytorch_adds_to_a_class_is_not_its_own(tmp_path):
+    class Fresh(torch.optim.Adam):  # never built before: PyTorch puts a `step` into it when it is
+        def __init__(self, params, lr):
+            super().__init__(params, lr)
+
+    registry.register(Entry("fresh", Fresh))
+    try:
+        first = run([Configuration("fresh", {"lr": 0.1})], store=tmp_path / "runs.jsonl")
+        assert_same(run([Configuration("fresh", {"lr": 0.1})], store=tmp_path / "runs.jsonl"), first)
+        registry.register(Entry("fresh", functools.partial(Fresh, betas=(0.5, 0.9))), replacing=True)
+        with pytest.raises(ValueError, match=r"made by other source code \(of the optimizer 'fresh'\)"):
+            run([Configuration("fresh", {"lr": 0.1})], store=tmp_path / "runs.jsonl")
+    finally:
+        registry.unregister("fresh")
 
 
 @pytest.mark.parametrize(

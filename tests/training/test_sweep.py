@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import joblib
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -259,6 +260,33 @@ def test_an_interrupt_keeps_what_is_finished(optimizer, tmp_path):
     assert len(calls) == 4
 
 
+def test_a_constructor_that_draws_depends_on_its_seed_alone(optimizer, alone):
+    def drawing(params, lr):
+        return torch.optim.SGD(params, lr * float(torch.rand(())))
+
+    mine = optimizer("drawing", drawing)
+    first = run([mine, *GOOD]).frame.drop(columns="seconds")
+    assert first.iloc[8:].reset_index(drop=True).equals(alone.frame.drop(columns="seconds").iloc[:16])
+    last = run([*GOOD, mine]).frame.drop(columns="seconds")
+    pd.testing.assert_frame_equal(last.iloc[16:].reset_index(drop=True), first.iloc[:8], check_exact=True)
+    many = run([mine], together=True).frame
+    assert many.train_loss.tolist() == pytest.approx(first.train_loss[:8].tolist(), rel=1e-4)
+
+
+def test_what_can_be_gone_through_once_is_gone_through_once():
+    given = {"seeds": (seed for seed in (0, 3)), "evaluate_on": (part for part in ("train", "val"))}
+    assert_same(run(iter(GOOD), **given), run(GOOD))
+
+
+def test_numbers_of_numpy_and_pytorch_are_numbers(tmp_path):
+    store = tmp_path / "runs.jsonl"
+    first = run(GOOD[:1], store=store)
+    before = store.read_bytes()
+    for seeds in (np.array([0, 3]), torch.tensor([0, 3])):
+        assert_same(run(GOOD[:1], store=store, seeds=seeds, epochs=np.int64(3), batch_size=np.int16(300)), first)
+    assert store.read_bytes() == before
+
+
 def test_the_same_run_is_not_done_twice():
     assert len(run(GOOD[:1] * 2, seeds=(0, 0))) == 1
 
@@ -293,6 +321,18 @@ def test_the_bar_moves_with_every_run(monkeypatch):
         ({"configurations": GOOD[0]}, "configurations=.* must be a list"),
         ({"seeds": ()}, r"seeds=\(\) must hold at least one seed"),
         ({"seeds": 3}, "seeds=3 must hold at least one seed"),
+        ({"seeds": "12"}, "seeds='12' must hold at least one seed"),
+        ({"seeds": (0.5,)}, r"seed=0\.5 must be a whole number"),
+        ({"seeds": (0, 2**64)}, r"seed=18446744073709551616 must lie between -2\*\*63 and 2\*\*64 - 1"),
+        ({"seeds": (-(2**63) - 1,)}, "seed=-9223372036854775809 must lie between"),
+        ({"configurations": ["SGD"]}, r"configurations hold 'SGD': each must be a Configuration\('SGD'"),
+        ({"configurations": [GOOD]}, "configurations hold .*: each must be a Configuration"),
+        ({"epochs": 1.5}, r"epochs=1\.5 must be a whole number"),
+        ({"batch_size": "64"}, "batch_size='64' must be a whole number"),
+        ({"data": object()}, "data, of type object, must be a name, e.g. 'digits': names travel to workers"),
+        ({"model": torch.nn.Linear}, "model, of type type, must be a name, e.g. 'mlp'"),
+        ({"stream": streams.shuffled}, "stream, of type Stream, must be a name, e.g. 'shuffled'"),
+        ({"evaluate_on": None}, "evaluate_on=None must name at least one"),
         ({"epochs": -1}, "epochs=-1 must be 0 or more"),
         ({"batch_size": 0}, "batch_size=0 must be 1 or more"),
         ({"model": "mpl"}, "no model is called 'mpl'"),
