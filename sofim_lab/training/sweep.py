@@ -18,7 +18,7 @@ from sofim_lab.training.progress import show_progress
 from sofim_lab.training.provenance import SOFTWARE, difference, own_sources
 from sofim_lab.training.store import Run, read_runs, writing
 from sofim_lab.training.sweep_result import Sweep
-from sofim_lab.training.task import Setting, Task
+from sofim_lab.training.task import Setting, Task, key_of
 
 
 def sweep(
@@ -165,15 +165,28 @@ def _finished(tasks: list[Task], n_jobs: int | None) -> Generator[Run, None, Non
 def _of_this_code(path: Path, own: Mapping[str, str | None], keep_others: bool) -> dict[str, Run]:
     """The runs of a store, unless others made them: numbers of two codes in one table would pass for a difference."""
     runs = read_runs(path)
-    for run in runs.values():
-        if run["software"] != SOFTWARE:
+    for key, run in runs.items():
+        if "software" in run and run["software"] != SOFTWARE:
             raise ValueError(f"{path} holds runs of {_versions(run)}: use another store, or delete this one")
+        if not _says_what_it_is(run):
+            raise ValueError(
+                f"{path}: the line of run {key} has been changed, its settings are not those that it was run with: "
+                "delete that line, or use another store"
+            )
         if not keep_others and (other := difference(run, own)):
             raise ValueError(
                 f"{path} holds runs {other}: delete it, use another store, or keep its runs beside new ones with "
                 "keep_other_code=True, in `sofim-lab bench` with --keep-other-code"
             )
     return runs
+
+
+def _says_what_it_is(run: Run) -> bool:
+    """Whether its key is that of what it says it is of."""
+    try:
+        return bool(run["software"]) and key_of(run) == run["run"]
+    except (KeyError, TypeError):
+        return False
 
 
 def _of_a_worker(run: Run, own: Mapping[str, str | None]) -> Run:

@@ -55,7 +55,7 @@ class Sweep:
         """
         rows = []
         for run in self.runs:
-            history = run.get("history", {"epoch": [0]})
+            history = run.get("history") or {"epoch": [0]}  # null where another program wrote the file anew
             measured = zip(*(history.get(field, [None] * len(history["epoch"])) for field in _MEASURES), strict=True)
             for epoch, values in zip(history["epoch"], measured, strict=True):
                 rows.append((*_head(run), epoch, *values, run["status"], run["error"]))
@@ -70,7 +70,13 @@ class Sweep:
         """
         none = [None] * len(QUANTILES)
         rows = [
-            (*_head(run), run.get("steps", 0), *(run.get("step_length_quantiles") or none), run["status"], run["error"])
+            (
+                *_head(run),
+                int(run.get("steps") or 0),
+                *(run.get("step_length_quantiles") or none),
+                run["status"],
+                run["error"],
+            )
             for run in self.runs
         ]
         frame = pd.DataFrame(rows, columns=[*_HEAD, "steps", *QUANTILES, "status", "error"])

@@ -156,6 +156,17 @@ def load(name: str, device: str, dtype: str) -> Dataset:
     return load_dataset(name, device, getattr(torch, dtype))
 
 
+def key_of(run: Run) -> str:
+    """The key of the task that a line describes; another than the line's own where someone has changed the line.
+
+    Raises:
+        KeyError: It lacks something that a task has.
+    """
+    setting = {name: run[name] for name in Setting.__dataclass_fields__}
+    rounding = ["together"] if run.get("together") else []
+    return digest([digest([run["optimizer"], run["settings"]]), run["seed"], setting, *rounding])
+
+
 @contextmanager
 def alone_on_one_thread() -> Iterator[None]:
     """No other run in this process meanwhile, and one thread for PyTorch; afterwards as many as before."""

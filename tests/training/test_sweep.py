@@ -209,6 +209,39 @@ def test_pandas_reads_the_store(alone, tmp_path):
     assert history["train_loss"] == list(rows.train_loss)
 
 
+def test_a_store_that_pandas_has_written_anew_is_read(alone, tmp_path):
+    store = tmp_path / "runs.jsonl"
+    run(store=store)
+    table = pd.read_json(store, lines=True, precise_float=True)
+    table.to_json(store, orient="records", lines=True, double_precision=15)
+    result = run(store=store)
+    for mine, theirs in ((result.frame, alone.frame), (result.steps, alone.steps)):
+        pd.testing.assert_frame_equal(mine.drop(columns="seconds", errors="ignore"),
+                                      theirs.drop(columns="seconds", errors="ignore"), rtol=1e-14)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda one: one | {"seed": 1},
+        lambda one: one | {"seed": 3.0},
+        lambda one: one | {"settings": one["settings"] | {"lr": 0.3}},
+        lambda one: one | {"optimizer": "SGD momentum"},
+        lambda one: one | {"epochs": 4},
+        lambda one: one | {"together": 2},
+        lambda one: {key: value for key, value in one.items() if key != "dtype"},
+        lambda one: {key: value for key, value in one.items() if key != "software"},
+    ],
+    ids=["seed", "float", "setting", "optimizer", "epochs", "together", "no dtype", "no software"],
+)
+def test_a_line_that_was_changed_by_hand_is_not_taken_for_a_run(tmp_path, change):
+    store = tmp_path / "runs.jsonl"
+    one = run(GOOD[:1], seeds=(3,), store=store, epochs=1).runs[0]
+    store.write_text(json.dumps(change(one)) + "\n")
+    with pytest.raises(ValueError, match=rf"runs\.jsonl: the line of run {one['run']} has been changed, .*: delete"):
+        run(GOOD[:1], seeds=(3,), store=store, epochs=1)
+
+
 def test_a_store_of_another_version_is_refused(tmp_path):
     store = tmp_path / "runs.jsonl"
     run(GOOD, store=store)
