@@ -1,7 +1,10 @@
 """Data sets from openml.org: downloaded once, checked, kept in one small file each."""
 
 import os
+import socket
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
@@ -17,6 +20,7 @@ from sofim_lab.problems.packed import digest, read_packed, write_packed
 
 FOLDER = "SOFIM_LAB_DATA"
 _SPLIT_SEED = 0
+_PATIENCE = 30.0  # seconds without a byte, after which a request counts as failed; scikit-learn would wait for ever
 # All columns are numbers, perhaps in quotes: exact in float32, half the memory of int64, and labels that look like
 # numbers are not made a category of integers, at which scikit-learn 1.9 fails with pandas 3.
 _PLAIN_NUMBERS = {"dtype": np.float32, "quotechar": "'"}
@@ -97,6 +101,7 @@ def load_openml(source: Source, device: str | torch.device = "auto", dtype: torc
         ConnectionError: It is not in the cache and cannot be downloaded; the message says where it was looked for.
         ValueError: What was found there is damaged or not what it should be; the device does not exist here, or dtype
             is no floating type.
+        OSError: The cache cannot be written.
     """
     if not dtype.is_floating_point:
         raise ValueError(f"dtype={dtype} is no floating type: pixels are fractions, use torch.float32 or float64")
@@ -120,7 +125,10 @@ def data_home() -> Path:
     """The folder that downloads are kept in; it is made where it does not exist."""
     from sklearn.datasets import get_data_home
 
-    return Path(get_data_home(os.environ.get(FOLDER) or None))
+    try:
+        return Path(get_data_home(os.environ.get(FOLDER) or None))
+    except OSError as error:
+        raise _unwritable(error) from error
 
 
 def _images(source: Source) -> tuple[np.ndarray, np.ndarray, str]:
@@ -139,7 +147,10 @@ def _images(source: Source) -> tuple[np.ndarray, np.ndarray, str]:
     _check(source, x, y, where)
     x, y = channels_first(x.astype(np.uint8), source.shape), y.astype(np.uint8)
     _check_pin(source, digest(x, y), where)
-    return x, y, write_packed(packed, x, y)
+    try:
+        return x, y, write_packed(packed, x, y)
+    except OSError as error:
+        raise _unwritable(error) from error
 
 
 def _check(source: Source, x: np.ndarray, y: np.ndarray, where: str) -> None:
@@ -174,7 +185,7 @@ def _download(source: Source, home: Path) -> tuple[np.ndarray, np.ndarray]:
     """What scikit-learn finds in its cache or on openml.org, tried several times; failures say what to do."""
     from sklearn.datasets import fetch_openml
 
-    with warnings.catch_warnings(record=True) as said:
+    with warnings.catch_warnings(record=True) as said, _impatience():
         warnings.simplefilter("always")
         try:
             found = fetch_openml(
@@ -188,6 +199,8 @@ def _download(source: Source, home: Path) -> tuple[np.ndarray, np.ndarray]:
         except (URLError, TimeoutError, ConnectionError, HTTPException) as error:
             raise ConnectionError(_unreachable(source, home, error, _damage(said))) from error
         except Exception as error:  # whatever a parser makes of a page that is no data set
+            if isinstance(error, OSError) and error.errno is not None:  # a broken gzip file has no number
+                raise _unwritable(error) from error
             raise ValueError(
                 f"{source.name}: what openml.org sent for data set {source.data_id} is of no use "
                 f"({type(error).__name__}: {error}): delete {home / 'openml'} and try again later"
@@ -196,6 +209,26 @@ def _download(source: Source, home: Path) -> tuple[np.ndarray, np.ndarray]:
         if not str(one.message).endswith("Retrying..."):  # in the end it went well
             warnings.warn(f"{source.name}: {one.message}", one.category, stacklevel=4)
     return np.asarray(found.data), np.asarray(found.target)
+
+
+@contextmanager
+def _impatience() -> Iterator[None]:
+    """A time after which a silent server is given up, unless someone has set one."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(_PATIENCE if before is None else before)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+def _unwritable(error: OSError) -> OSError:
+    """What to do about a folder that is none, belongs to somebody else or is full."""
+    return OSError(
+        error.errno,
+        f"the cache of downloads cannot be written ({error.strerror}: {error.filename}): give it room and the right to "
+        f"be written, or set {FOLDER} to another folder",
+    )
 
 
 def _damage(said: list[warnings.WarningMessage]) -> str:

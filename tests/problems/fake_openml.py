@@ -28,6 +28,7 @@ class FakeOpenML:
     def __init__(self, pixels, labels, data_id):
         self.pixels, self.labels, self.data_id = pixels, [str(label) for label in labels], data_id
         self.failures, self.asked = [], []
+        self.silent = False  # whether it never answers
         self.cut = None  # how many bytes of the data are sent before the connection ends
         self.status = "active"
         self.md5 = None  # what the description says, where that is not the truth
@@ -82,11 +83,14 @@ class FakeOpenML:
     @contextmanager
     def running(self, monkeypatch):
         """Every request of scikit-learn's to openml.org goes here instead, without pauses between two tries."""
-        fake = self
+        fake, over = self, threading.Event()
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self):
                 fake.asked.append(self.path)
+                if fake.silent:
+                    over.wait(20)
+                    return
                 if fake.failures and (status := fake.failures.pop(0)) != 200:
                     self.send_error(status)
                     return
@@ -106,13 +110,14 @@ class FakeOpenML:
 
         def redirected(request, *options):
             assert request.full_url.startswith("https://www.openml.org/")
-            return urlopen(Request(request.full_url.replace("https://www.openml.org", here)), *options, timeout=20)
+            return urlopen(Request(request.full_url.replace("https://www.openml.org", here)), *options)
 
         monkeypatch.setattr(_openml, "urlopen", redirected)
         monkeypatch.setattr(_openml.time, "sleep", lambda seconds: None)
         try:
             yield self
         finally:
+            over.set()
             server.shutdown()
             server.server_close()
             thread.join()

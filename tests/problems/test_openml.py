@@ -1,10 +1,12 @@
 """Downloads, against a server on this machine: what arrives, what is asked for, what is said without a network."""
 
+import socket
+
 import pytest
 import torch
 from fake_openml import MNIST, SMALL, fake, load, no_network, shifted
 
-from sofim_lab.problems import DATASETS, build_model, load_dataset
+from sofim_lab.problems import DATASETS, build_model, load_dataset, openml
 from sofim_lab.problems.openml import SOURCES, load_openml
 
 
@@ -76,6 +78,41 @@ def test_a_server_that_fails_for_good_is_reported(home, monkeypatch):
         server.failures = [500] * 99
         with pytest.raises(ConnectionError, match=r"mnist is not in the cache .* \(HTTP Error 500"):
             load(MNIST)
+
+
+def test_a_silent_server_is_not_waited_for_for_ever(home, monkeypatch):
+    monkeypatch.setattr(openml, "_PATIENCE", 0.05)
+    with fake(MNIST).running(monkeypatch) as server:
+        server.silent = True
+        with pytest.raises(ConnectionError, match=r"mnist is not in the cache .* \(.*timed out"):
+            load(MNIST)
+        assert len(server.asked) > 1
+    assert socket.getdefaulttimeout() is None
+
+
+def no_folder(home):
+    home.parent.mkdir(exist_ok=True)
+    home.write_text("a file")
+
+
+def no_room_for_the_download(home):
+    home.mkdir(parents=True)
+    (home / "openml").write_text("a file")
+
+
+def no_room_for_the_packed_file(home):
+    home.mkdir(parents=True)
+    (home / "sofim_lab").write_text("a file")
+
+
+@pytest.mark.parametrize("spoil", [no_folder, no_room_for_the_download, no_room_for_the_packed_file])
+def test_a_cache_that_cannot_be_written_is_not_the_fault_of_the_server(spoil, home, monkeypatch):
+    spoil(home)
+    with (
+        fake(MNIST).running(monkeypatch),
+        pytest.raises(OSError, match=rf"the cache of downloads cannot be written \(.*: {home}.*\): .*SOFIM_LAB_DATA"),
+    ):
+        load_openml(MNIST, "cpu")
 
 
 def test_a_data_set_that_is_gone_is_no_matter_of_the_network(home, monkeypatch):
