@@ -150,7 +150,7 @@ def _finished(tasks: list[Task], n_jobs: int | None) -> Generator[Run, None, Non
                 yield from runs
         return
     calls = [delayed(run_portion)(*some) for some in work]
-    if workers == 1 or backend.supports_return_generator:
+    if backend.supports_return_generator:
         with closing(Parallel(n_jobs, batch_size=1, return_as="generator_unordered")(calls)) as ended:
             for runs in ended:
                 yield from runs

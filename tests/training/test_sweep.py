@@ -107,9 +107,12 @@ def test_whatever_an_optimizer_raises_is_a_row(optimizer, kind):
     ]
 
 
-@pytest.mark.parametrize("backend", ["loky", "threading", "multiprocessing"])
-def test_the_table_is_the_same_however_many_work_on_it(alone, backend):
-    with joblib.parallel_config(backend=backend, n_jobs=2):
+@pytest.mark.parametrize(
+    ("backend", "n_jobs"),
+    [("loky", 2), ("threading", 2), ("multiprocessing", 2), ("multiprocessing", 1), ("sequential", 1)],
+)
+def test_the_table_is_the_same_however_many_work_on_it(alone, backend, n_jobs):
+    with joblib.parallel_config(backend=backend, n_jobs=n_jobs):
         assert_same(run(), alone)
 
 
