@@ -98,7 +98,7 @@ def unevenness(labels: Tensor, parts: Sequence[Tensor], classes: int = 10) -> fl
 
 def _shares(random: np.random.Generator, clients: int, alpha: float) -> np.ndarray:
     """Shares of one class, which sum to one; all of it to one client where α is too small for the floats to tell."""
-    shares = random.dirichlet(np.full(clients, alpha))
+    shares = random.dirichlet(np.full(clients, min(alpha, 1e12)))  # even by then; the sum of far larger ones overflows
     if np.isfinite(shares).all() and shares.sum() > 0.5:
         return shares
     return np.eye(clients)[random.integers(clients)]

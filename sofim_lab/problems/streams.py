@@ -58,6 +58,9 @@ def _sorted_by_class(labels: Tensor, batch_size: int, generator: torch.Generator
     return mixed[torch.argsort(block[mixed], stable=True)]
 
 
+_EVEN = 1e12  # from here on all shares are equal as far as counts of samples can tell; sums of far larger ones overflow
+
+
 @dataclass(frozen=True)
 class _Dirichlet:
     """Batch by batch: a mixture p from Dirichlet(α, …, α), counts from Multinomial(p), as far as samples are left."""
@@ -72,7 +75,7 @@ class _Dirichlet:
             missing, batch = min(batch_size, len(labels) - start), []
             while missing:  # a class that runs out leaves the rest of the batch to another mixture of the others
                 left = [rows for rows in left if len(rows)]
-                counts = random.multinomial(missing, random.dirichlet(np.full(len(left), self.alpha)))
+                counts = random.multinomial(missing, random.dirichlet(np.full(len(left), min(self.alpha, _EVEN))))
                 taken = np.minimum(counts, [len(rows) for rows in left])
                 batch += [rows[:k] for rows, k in zip(left, taken, strict=True)]
                 left = [rows[k:] for rows, k in zip(left, taken, strict=True)]
@@ -108,8 +111,9 @@ def dirichlet(alpha: float = 0.1) -> Stream:
         >>> dirichlet(0.5).name, get("dirichlet(0.5)") == dirichlet(0.5)
         ('dirichlet(0.5)', True)
     """
-    if not 0 < alpha < np.inf:
+    if isinstance(alpha, str) or alpha is None or not 0 < float(alpha) < np.inf:
         raise ValueError(f"alpha={alpha!r} must be a positive number: 0.1 gives batches of one or two classes")
+    alpha = float(alpha)  # the name of 1 is that of 1.0, and no scalar of NumPy is in it
     return Stream("dirichlet" if alpha == 0.1 else f"dirichlet({alpha!r})", _Dirichlet(alpha))
 
 

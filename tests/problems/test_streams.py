@@ -1,5 +1,6 @@
 import pickle
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -86,7 +87,22 @@ def test_unknown_names_are_refused(name):
         streams.get(name)
 
 
-@pytest.mark.parametrize("alpha", [0.0, -1.0, float("nan"), float("inf")])
+def test_an_alpha_has_one_name_whatever_type_it_has():
+    stream = streams.dirichlet(1.0)
+    for alpha in (1, np.float32(1), torch.tensor(1.0)):
+        assert streams.dirichlet(alpha) == stream == streams.get(streams.dirichlet(alpha).name)
+
+
+@pytest.mark.parametrize("alpha", [5e-324, 1e-6, 1e6, 1.7e308])
+@pytest.mark.parametrize("classes", [1, 10])
+def test_the_smallest_and_the_largest_alpha_still_show_all_samples(alpha, classes):
+    labels = torch.arange(100) % classes
+    batches = epoch(streams.dirichlet(alpha), labels, 20)
+    assert torch.equal(torch.cat(batches).sort().values, torch.arange(100))
+    assert len(set(labels[batches[0]].tolist())) >= classes / 2 if alpha > 1 else len(set(batches[0])) == 20
+
+
+@pytest.mark.parametrize("alpha", [0.0, -1.0, float("nan"), float("inf"), "0.5", None])
 def test_bad_alphas_are_named(alpha):
     with pytest.raises(ValueError, match=f"alpha={alpha!r} must be a positive number"):
         streams.dirichlet(alpha)
