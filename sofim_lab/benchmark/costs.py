@@ -83,8 +83,15 @@ def state_bytes(optimizer: Optimizer) -> int:
 
 
 def read_costs(path: Path) -> pd.DataFrame | None:
-    """A table that `measure_costs` made and `to_csv` wrote; None where there is no file."""
-    return pd.read_csv(path) if path.exists() else None
+    """A table that `measure_costs` made and `to_csv` wrote; None where there is no file, ValueError for another one."""
+    if not path.exists():
+        return None
+    try:
+        costs = pd.read_csv(path)
+        costs[list(_COLUMNS)].astype({"seconds": float, "state_bytes": float})
+    except (ValueError, KeyError) as error:  # those of pandas, and texts of other encodings, are among them
+        raise ValueError(f"{path} is no table of costs: delete it, `sofim-lab bench --costs` makes it anew") from error
+    return costs
 
 
 def _order(samples: int, size: int, device: torch.device) -> Sequence[torch.Tensor]:

@@ -23,19 +23,26 @@ def command(arguments: argparse.Namespace) -> int:
     store = arguments.store or folder / f"{protocol.name}.jsonl"
     how = {"n_jobs": arguments.jobs, "progress": None if arguments.progress else False}
     how["keep_other_code"] = arguments.keep_other_code
+    only = arguments.costs or arguments.report
+    if only and not store.exists():
+        raise LessonError(f"{store} does not exist: run `sofim-lab bench --profile {protocol.name}` first")
+    folder.mkdir(parents=True, exist_ok=True)  # where nothing can be written, that is said before hours of work
     try:
         if arguments.pilot:
             targets = run_pilot(protocol, store.with_name(f"{store.stem}-pilot.jsonl"), **how)
             print(table(targets.reset_index(names="task")))
             return 0
         there = {"device": arguments.device}
-        only = arguments.costs or arguments.report
         found = read(protocol, store, **there) if only else run(protocol, store, **there, **how)
     except (ValueError, ImportError, RuntimeError, FileNotFoundError) as error:
         raise LessonError(str(error)) from error
     if arguments.costs:
         return _costs(found, folder, arguments)
-    return _write(found, folder, read_costs(folder / "costs.csv"))
+    try:
+        costs = read_costs(folder / "costs.csv")
+    except ValueError as error:
+        raise LessonError(str(error)) from error
+    return _write(found, folder, costs)
 
 
 def _costs(found: Benchmark, folder: Path, arguments: argparse.Namespace) -> int:

@@ -140,7 +140,8 @@ def _add_site(parser: argparse.ArgumentParser) -> None:
 def _add_bench(parser: argparse.ArgumentParser) -> None:
     """The options of `bench`."""
     add = parser.add_argument
-    add("--profile", choices=("quick", "full", "mnist", "tiny"), default="quick", help="what to run; default: quick")
+    takes = "quick takes minutes, full and mnist an hour or two of two cores"
+    add("--profile", choices=("quick", "full", "mnist", "tiny"), default="quick", help=f"{takes}; default: quick")
     add("--device", choices=("cpu", "cuda", "mps"), default="cpu", help="default: cpu")
     add("--jobs", type=options.count, default=1, metavar="N", help="processes; default: 1")
     add("--store", type=Path, metavar="FILE", help="finished runs, a line each; default: PROFILE.jsonl in the output")

@@ -63,7 +63,25 @@ def test_a_report_of_a_part_says_what_is_missing(folder, capsys):
 
 def test_no_store_is_an_error_in_a_sentence(tmp_path, capsys):
     assert main(["bench", "--profile", "tiny", "--out", str(tmp_path), "--report"]) == 2
-    assert "does not exist" in capsys.readouterr().err
+    assert "tiny.jsonl does not exist: run `sofim-lab bench --profile tiny` first" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"a,b\n1,2\n", b"task,optimizer,round,seconds,state_bytes\na,b,1,much,2\n", b"\xff"]
+)
+def test_costs_that_are_none_are_named(folder, capsys, content):
+    (folder / "costs.csv").write_bytes(content)
+    assert main(["bench", "--profile", "tiny", "--out", str(folder), "--report"]) == 2
+    assert (
+        "costs.csv is no table of costs: delete it, `sofim-lab bench --costs` makes it anew" in capsys.readouterr().err
+    )
+
+
+def test_an_output_that_cannot_be_written_is_named_before_anything_is_run(folder, capsys, monkeypatch):
+    monkeypatch.setattr("sofim_lab.cli.bench.run", lambda *_, **__: pytest.fail("something was run"))
+    store = folder / "tiny.jsonl"
+    assert main(["bench", "--profile", "tiny", "--store", str(store), "--out", str(store / "here")]) == 2
+    assert f"{store / 'here'}: Not a directory" in capsys.readouterr().err
 
 
 def test_the_pilot_prints_targets_or_says_why_not(tmp_path, capsys, monkeypatch):
