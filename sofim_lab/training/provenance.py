@@ -59,7 +59,7 @@ def own_source(entry: Entry) -> str | None:
 
     Of an optimizer from elsewhere than PyTorch and this package it is that of its source. Of one that was registered
     by the user also that of its constructor's name, its options and defaults, of arguments that are bound to it, by
-    `functools.partial` or in a closure, and of plain attributes of its class; not of what it finds in its module.
+    `functools.partial` or, lists apart, in a closure, and of plain attributes of its class; not of what it finds in its module.
 
     Args:
         entry: The optimizer; a function, or a class with those it inherits from.
@@ -81,7 +81,7 @@ def own_source(entry: Entry) -> str | None:
         text = "\n".join(_source(one) for one in kinds if _is_foreign(one))
         if not _is_ours(entry):
             text += _plain([_name(target), bound, entry.closure, entry.options, entry.defaults])
-    except (AttributeError, OSError, TypeError):
+    except (AttributeError, OSError, TypeError, ValueError):
         return None
     return hashlib.sha256(text.encode()).hexdigest()[:12] if text else None
 
@@ -103,6 +103,7 @@ def _source(one: Any) -> str:
     """The text of a function and what is bound to it, or of a class's own functions and its plain attributes."""
     if not isinstance(one, type):
         cells = [cell.cell_contents for cell in one.__closure__ or ()]
+        cells = [value for value in cells if not isinstance(value, list)]  # a list is what it notes down
         return inspect.getsource(one) + _plain([one.__defaults__, one.__kwdefaults__, cells])
     # The source of a class in a notebook's cell cannot be found as a whole. What PyTorch puts there is not its own.
     parts = []
