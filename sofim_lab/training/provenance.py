@@ -59,7 +59,8 @@ def own_source(entry: Entry) -> str | None:
 
     Of an optimizer from elsewhere than PyTorch and this package it is that of its source. Of one that was registered
     by the user also that of its constructor's name, its options and defaults, of arguments that are bound to it, by
-    `functools.partial` or, lists apart, in a closure, and of plain attributes of its class; not of what it finds in its module.
+    `functools.partial` or, lists apart, in a closure, and of plain attributes of its class; not of what it finds in its
+    module.
 
     Args:
         entry: The optimizer; a function, or a class with those it inherits from.
