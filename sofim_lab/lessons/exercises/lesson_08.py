@@ -12,14 +12,14 @@ _ENDS = (0.025, 0.975)
 
 
 def _target_case(random: torch.Generator, number: int) -> Case:
-    """Noisy curves of some seeds, of which some pass the target and come back, some meet it, and some never do."""
+    """Noisy curves of some seeds: one never passes the target, one meets it, one passes it and ends above it."""
     seeds, epochs = ((3, 6), (5, 9), (7, 12), (9, 20), (4, 30))[number % 5]
     falling = torch.linspace(1.0, 0.0, epochs + 1, dtype=torch.float64)
     curves = falling + 0.4 * torch.rand(seeds, epochs + 1, generator=random, dtype=torch.float64)
     target = 0.5
     curves[0] += 1.0  # never
     curves[1, epochs // 2] = target  # meets it
-    curves[2, 1:3] = torch.tensor([0.4, 0.9])  # passes it and comes back
+    curves[2, [1, 2, -1]] = torch.tensor([0.4, 0.9, 0.6]).double()  # passes it and comes back, twice
     return curves, target, float("1e3")
 
 
@@ -35,6 +35,17 @@ def _first(losses: Tensor, target: float, never: float, *, strict: bool = False)
     return torch.where(there.any(dim=1), there.double().argmax(dim=1).double(), never)
 
 
+def _late(losses: Tensor, target: float, never: float, by: int = 1) -> Tensor:
+    """The first epoch at the target, counted from another column."""
+    first = _first(losses, target, never)
+    return torch.where(first == never, never, first + by)
+
+
+def _lowest(losses: Tensor, target: float, never: float) -> Tensor:
+    """The epoch with the lowest loss, of the runs that arrive."""
+    return torch.where((losses <= target).any(dim=1), losses.argmin(dim=1).double(), never)
+
+
 def _last(losses: Tensor, target: float, never: float) -> Tensor:
     """The epoch from which on the loss stays at the target."""
     above = (losses > target).double()
@@ -44,11 +55,10 @@ def _last(losses: Tensor, target: float, never: float) -> Tensor:
 
 def _pair_case(random: torch.Generator, number: int) -> Case:
     """Times of two optimizers whose seeds go together, and resamples of the seeds."""
-    n = (5, 7, 9, 5, 9)[number % 5]
-    start = 4 + 20 * torch.rand(n, generator=random, dtype=torch.float64)
-    ours = (start * (0.7 + 0.3 * torch.rand(n, generator=random, dtype=torch.float64))).round()
-    picks = torch.randint(n, (400, n), generator=random)
-    return ours, start.round(), picks
+    n = (9, 15, 21, 11, 25)[number % 5]
+    theirs = 4 + 20 * torch.rand(n, generator=random, dtype=torch.float64)
+    ours = theirs * (0.5 + 0.5 * torch.rand(n, generator=random, dtype=torch.float64))
+    return ours, theirs, torch.randint(n, (400, n), generator=random)
 
 
 def _by_loop(ours: Tensor, theirs: Tensor, picks: Tensor) -> Tensor:
@@ -63,9 +73,9 @@ def _ends(ratios: Tensor, ends: tuple[float, float] = _ENDS) -> Tensor:
     return torch.quantile(ratios, torch.tensor(ends, dtype=torch.float64))
 
 
-def _medians(times: Tensor, picks: Tensor) -> Tensor:
+def _medians(times: Tensor, picks: Tensor, dim: int = 1) -> Tensor:
     """The median of each resample."""
-    return times[picks].median(dim=1).values
+    return times[picks].median(dim=dim).values
 
 
 def _budget_case(random: torch.Generator, number: int) -> Case:
@@ -79,15 +89,23 @@ def _over_subsets(losses: Tensor, k: int) -> Tensor:
     return torch.stack([losses[list(few)].min() for few in combinations(range(len(losses)), int(k))]).mean()
 
 
-def _weighted(losses: Tensor, k: int, *, descending: bool = False, replaced: bool = False) -> Tensor:
-    """Σ of sorted losses, each with the probability of being the best of k."""
+def _weighted(losses: Tensor, k: int, *, up: bool = True, first: int = 1, others: int = 1) -> Tensor:
+    """Σ of sorted losses, each with the probability of being the best of k; ranks from `first`, k − `others` worse."""
     n, k = len(losses), int(k)
-    if replaced:
-        ranks = torch.arange(n + 1, dtype=torch.float64)
-        weights = -torch.diff(((n - ranks) / n) ** k)
-    else:
-        weights = torch.tensor([math.comb(n - i, k - 1) / math.comb(n, k) for i in range(1, n + 1)]).double()
-    return (losses.sort(descending=descending).values * weights).sum()
+    chances = [math.comb(n - i, k - others) / math.comb(n, k) for i in range(first, n + first)]
+    return (losses.sort(descending=not up).values * torch.tensor(chances, dtype=torch.float64)).sum()
+
+
+def _unsorted(losses: Tensor, k: int) -> Tensor:
+    """The weights of the ranks, given to the losses as they come."""
+    n, k = len(losses), int(k)
+    return sum((losses[i] * math.comb(n - 1 - i, k - 1) for i in range(n)), torch.zeros(())) / math.comb(n, k)
+
+
+def _replaced(losses: Tensor, k: int) -> Tensor:
+    """The expected best of k draws with replacement."""
+    left = torch.arange(len(losses), -1, -1, dtype=torch.float64) / len(losses)
+    return -(losses.sort().values * torch.diff(left ** int(k))).sum()
 
 
 EXERCISES = (
@@ -111,9 +129,24 @@ EXERCISES = (
                 lambda x, target, never: _first(x, target, never, strict=True),
                 "A loss equal to the target has reached it: ≤, not <.",
             ),
+            Mistake(_late, "One too many: column 0 is the loss before the first step, so column t is epoch t."),
             Mistake(
-                lambda x, target, never: _first(x, target, never) + 1,
-                "One too many: column 0 is the loss before the first step, so column t is epoch t.",
+                lambda x, target, never: _late(x, target, never, -1),
+                "One too few: column 0 is the loss before the first step, so column t is epoch t.",
+            ),
+            Mistake(
+                lambda x, target, never: torch.where(x[:, -1] <= target, _first(x, target, never), never),
+                "A run that was at the target and ends above it counts as never there. It has been there: the first "
+                "epoch is asked for, wherever the run ends.",
+            ),
+            Mistake(
+                lambda x, target, never: _first(x, target, math.inf),
+                "A run that never arrives gets inf or nan here. What stands for it is an argument: give it `never`.",
+            ),
+            Mistake(_lowest, "This is the epoch with the lowest loss. Asked for is the first one at the target."),
+            Mistake(
+                lambda x, target, never: _first(-x, -target, never),
+                "The comparison is the wrong way round: a loss is there when it is at most the target, ≤.",
             ),
         ),
         hints=(
@@ -121,6 +154,7 @@ EXERCISES = (
             "there.double().argmax(dim=1) gives the place of the first largest entry, and 0 where all are False.",
             "torch.where(there.any(dim=1), first, never)",
         ),
+        otherwise="Try one row: the losses 3, 1, 2, 1 with the target 1 give 1, with the target 0.5 they give never.",
     ),
     Exercise(
         id="08.paired_interval",
@@ -148,8 +182,24 @@ EXERCISES = (
                 "These ends leave out 10 %. A 95 % interval leaves out 2.5 % on each side.",
             ),
             Mistake(
+                lambda a, b, p: _ends(_medians(a, p) / _medians(b, p), (0.0, 1.0)),
+                "These are the smallest and the largest of all ratios. A 95 % interval leaves out 2.5 % on each side.",
+            ),
+            Mistake(
                 lambda a, b, p: _ends(_medians(a, p) / b.median()),
                 "Only ours is resampled. A resample chooses seeds, and a seed stands for both optimizers.",
+            ),
+            Mistake(
+                lambda a, b, p: _ends(a.median() / _medians(b, p)),
+                "Only theirs is resampled. A resample chooses seeds, and a seed stands for both optimizers.",
+            ),
+            Mistake(
+                lambda a, b, p: _ends(_medians(a, p, 0) / _medians(b, p, 0)),
+                "These are medians over the draws. A row of picks is a draw: the median is along dim=1.",
+            ),
+            Mistake(
+                lambda a, b, p: _ends(_medians(a, p) / _medians(b, p)).flip(0),
+                "The ends are exchanged: the 2.5 % quantile comes first.",
             ),
         ),
         hints=(
@@ -157,6 +207,7 @@ EXERCISES = (
             "Do the same with theirs[picks], the same picks, and divide.",
             "torch.quantile(ratios, torch.tensor([0.025, 0.975], dtype=ratios.dtype))",
         ),
+        otherwise="Check the steps: a median a row of picks for each optimizer, a ratio a row, two quantiles of them.",
     ),
     Exercise(
         id="08.expected_best",
@@ -176,18 +227,32 @@ EXERCISES = (
                 "That is the mean of the k best. Asked for is the mean of the best of k.",
             ),
             Mistake(
-                lambda x, k: _weighted(x, k, descending=True),
+                lambda x, k: _weighted(x, k, up=False),
                 "The order is reversed: the smallest loss is the best, and has the largest weight.",
             ),
             Mistake(
-                lambda x, k: _weighted(x, k, replaced=True),
-                "This draws with replacement. Nobody runs the same configuration twice: subsets, as in (3).",
+                _replaced, "This draws with replacement. Nobody runs the same configuration twice: subsets, as in (3)."
             ),
+            Mistake(_unsorted, "The weights belong to the sorted losses: sort them first."),
+            Mistake(
+                lambda x, k: _weighted(x, k, first=0),
+                "The ranks i begin with 1 in (3): the smallest of n losses has n − 1 larger ones, not n.",
+            ),
+            Mistake(
+                lambda x, k: _weighted(x, k, others=0),
+                "The best of k leaves k − 1 others, not k, to be drawn from the n − i larger losses.",
+            ),
+            Mistake(
+                lambda x, k: _weighted(x, k) * math.comb(len(x), int(k)),
+                "The weights have to sum to one: divide by the number of subsets, math.comb(n, k).",
+            ),
+            Mistake(lambda x, k: x.mean(), "That is the mean of all losses: what a budget of one gives."),
         ),
         hints=(
             "Sort the losses. The i-th is the best of a subset if the other k − 1 come from the n − i larger ones.",
             "math.comb(n - i, k - 1) / math.comb(n, k) for i = 1 … n",
             "sum of weight times sorted loss, as a tensor",
         ),
+        otherwise="Try the losses 1, 2, 3 with k = 2: the best of the three subsets are 1, 1 and 2, the mean is 4/3.",
     ),
 )
