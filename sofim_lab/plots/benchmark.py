@@ -99,8 +99,10 @@ def plot_verdicts(judged: Sequence[Verdict], ax: Axes | None = None) -> Axes:
     ax.set_xscale("log")
     ax.xaxis.set_major_formatter(ScalarFormatter())
     ax.xaxis.set_minor_formatter(NullFormatter())
-    ax.set_xticks([tick for tick in (0.1, 0.2, 0.5, 1, 2, 5, 10) if left < tick < right])
+    ticks = (0.1, 0.2, 0.5, 1, 2, 5, 10) if right > 10 * left else (0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5)
+    ax.set_xticks([tick for tick in ticks if left < tick < right])
     ax.set_yticks(range(len(measured)), [f"{one.claim.text}: {one.data}" for one, _ in measured], fontsize=8)
+    ax.tick_params(axis="y", pad=8)  # an arrow at the edge is not to touch the words
     ax.set(xlim=(left, right), ylim=(len(measured) - 0.4, -0.6))
     ax.set_xlabel("SOFIM's over the rival's")
     ax.legend(loc="upper center", bbox_to_anchor=(0.3, 1.0 + 0.75 / len(measured) + 0.04), ncols=3, fontsize=8)

@@ -84,8 +84,8 @@ def plot_race(result: RaceResult, metric: str = "train_loss", ax: Axes | None = 
 def describe_race(result: RaceResult, metric: str = "train_loss") -> str:
     """In words: the last median of each contestant, best first, and who diverged."""
     table = result.summary()[check_metric(metric)].sort_values(ascending=metric.endswith("loss"))
-    ranking = ", ".join(f"{name} {value:.3g}" for name, value in table.items())
-    diverged = [name for name in result.names if _diverged(result, name)]
+    ranking = ", ".join(f"{label_of(str(name))} {value:.3g}" for name, value in table.items())
+    diverged = [label_of(name) for name in result.names if _diverged(result, name)]
     fate = f" Diverged: {', '.join(diverged)}." if diverged else ""
     epochs = max(run.final.epoch for run in result)
     span = "1 epoch" if epochs == 1 else f"{epochs} epochs"

@@ -72,3 +72,9 @@ def test_steps_are_shares_of_the_bound():
     assert "The longest of all is 1 of it" in plots.describe_step_shares(sweep)
     with pytest.raises(ValueError, match="holds no run with steps"):
         plots.plot_step_shares(Sweep(()))
+
+
+def test_few_ratios_close_together_still_have_ticks_on_their_axis():
+    near, far = ([verdict(low, 1.0, high, "undecided")] for low, high in ((0.7, 1.2), (0.12, 9.0)))
+    assert list(plots.plot_verdicts(near).get_xticks()) == [0.7, 1.0, 1.5]
+    assert list(plots.plot_verdicts(far).get_xticks()) == [0.2, 0.5, 1.0, 2.0, 5.0, 10.0]

@@ -1,3 +1,4 @@
+import dataclasses
 import io
 import math
 
@@ -144,6 +145,8 @@ def test_a_race_shows_the_median_and_names_the_diverged(race):
     assert words.index("A 0.5") < words.index("B 0.75") < words.index("C 2.25")
     assert "Diverged: C." in words
     assert "best first: A" in plots.describe_race(race, "val_accuracy")
+    renamed = RaceResult(tuple(dataclasses.replace(run, name="SGD momentum") for run in race["A"]))
+    assert "best first: SGD with momentum 0.5." in plots.describe_race(renamed, "train_loss")  # as in the legend
     with pytest.raises(ValueError, match="metric='loss' is unknown: choose one of train_loss"):
         plots.plot_race(race, "loss")
 
