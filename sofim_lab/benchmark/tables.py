@@ -89,6 +89,30 @@ def scans(found: Benchmark) -> pd.DataFrame:
     )
 
 
+def usable_rates(found: Benchmark) -> pd.DataFrame:
+    """How far an optimizer's learning rate may be off, a row an optimizer.
+
+    Usable is a multiple of the selected rate after which the training loss at the end is at most twice the optimizer's
+    best; spoilt, a larger rate after which it is no lower than before the first step.
+
+    Args:
+        found: A benchmark with scans.
+
+    Returns:
+        Columns `optimizer`; `usable`, how many of the `tried` multiples are; `lowest` and `highest` of these; and
+        `spoilt_from`, the smallest of the spoilt ones, nan where there is none.
+    """
+    rows = []
+    for name, by_factor in found.scans.items():
+        ends = {factor: last_epoch(sweep)["train_loss"] for factor, sweep in by_factor.items()}
+        usable = [factor for factor, loss in ends.items() if loss <= 2 * min(ends.values()) < np.inf]
+        spoilt = [factor for factor, loss in ends.items() if factor > 1 and loss >= _start(by_factor[factor])]
+        row = {"optimizer": name, "usable": len(usable), "tried": len(ends)}
+        span = {"lowest": min(usable, default=np.nan), "highest": max(usable, default=np.nan)}
+        rows.append({**row, **span, "spoilt_from": min(spoilt, default=np.nan)})
+    return pd.DataFrame(rows)
+
+
 def cuts(found: Benchmark) -> pd.DataFrame:
     """A row a change to SOFIM: ratio of epochs to the training loss, changed over unchanged, and the last epoch."""
     task = found.protocol.studied
@@ -114,6 +138,12 @@ def last_epoch(sweep: Sweep) -> dict[str, float]:
         worst = 0.0 if measure.endswith("accuracy") else np.inf
         row[measure] = float(ends[measure].where(ends["status"] == "ok", worst).fillna(worst).median())
     return row | {"lost": int((ends["status"] != "ok").sum()), "runs": len(ends)}
+
+
+def _start(sweep: Sweep) -> float:
+    """Median of the training loss before the first step."""
+    frame = sweep.frame
+    return float(frame.loc[frame["epoch"] == 0, "train_loss"].median())
 
 
 def _times(sweep: Sweep, measure: str, target: float) -> np.ndarray:

@@ -1,0 +1,51 @@
+"""Tables of the benchmark on made-up runs."""
+
+import dataclasses
+import math
+
+import pytest
+from made_up import bench, final, run_of
+
+from sofim_lab.benchmark import tables
+from sofim_lab.training import Configuration, Sweep
+
+
+def scan(name, last):
+    """Runs that start at a loss of 2 and end at the given ones, by the factor of the rate."""
+    return {
+        factor: Sweep((run_of(Configuration(name, {"lr": factor}), 0, [2.0, end]),)) for factor, end in last.items()
+    }
+
+
+def test_usable_rates_are_those_near_the_best_and_spoilt_ones_gain_nothing():
+    found = dataclasses.replace(
+        bench(final({"SOFIM": [1], "Adam": [1]})),
+        scans={
+            "SOFIM": scan("SOFIM", {0.25: 2.5, 0.5: 0.2, 1.0: 0.1, 2.0: 0.15, 4.0: 2.0, 8.0: 3.0}),
+            "Adam": scan("Adam", {0.5: 0.4, 1.0: 0.1, 2.0: 0.3}),
+        },
+    )
+    sofim, adam = tables.usable_rates(found).to_dict("records")
+    spans = {"usable": 3, "tried": 6, "lowest": 0.5, "highest": 2.0, "spoilt_from": 4.0}
+    assert sofim == {"optimizer": "SOFIM", **spans}  # 0.25 ends above the start, too, but not as it is too large
+    assert adam == {
+        "optimizer": "Adam",
+        "usable": 1,
+        "tried": 3,
+        "lowest": 1.0,
+        "highest": 1.0,
+        "spoilt_from": pytest.approx(math.nan, nan_ok=True),
+    }
+
+
+def test_rates_at_which_every_run_is_lost_are_not_usable():
+    lost = {**run_of(Configuration("SOFIM", {"lr": 2.0}), 0, [2.0, 0.1]), "status": "diverged"}
+    found = dataclasses.replace(bench(final({"SOFIM": [1], "Adam": [1]})), scans={"SOFIM": {2.0: Sweep((lost,))}})
+    (row,) = tables.usable_rates(found).to_dict("records")
+    assert row["usable"] == 0
+    assert math.isnan(row["lowest"])
+    assert row["spoilt_from"] == 2.0
+
+
+def test_no_scans_no_rates():
+    assert tables.usable_rates(bench(final({"SOFIM": [1], "Adam": [1]}))).empty
