@@ -79,8 +79,9 @@ def plot_verdicts(judged: Sequence[Verdict], ax: Axes | None = None) -> Axes:
     """
     measured = _measured(judged)
     if ax is None:
-        ax = new_axes(width=9.2, height=1.3 + 0.27 * len(measured))[0]
-        ax.figure.subplots_adjust(left=0.56)
+        height = 1.3 + 0.27 * len(measured)
+        ax = new_axes(width=9.2, height=height)[0]
+        ax.figure.subplots_adjust(left=0.56, bottom=0.7 / height, top=1 - 0.5 / height)  # inches, however many rows
     known = [end for _, ratio in measured for end in vars(ratio).values() if 0 < end < math.inf]
     left, right = min([*known, 0.7]) / 1.15, max([*known, 1.4]) * 1.15
     for row, (one, ratio) in enumerate(measured):
@@ -105,7 +106,7 @@ def plot_verdicts(judged: Sequence[Verdict], ax: Axes | None = None) -> Axes:
     ax.tick_params(axis="y", pad=8)  # an arrow at the edge is not to touch the words
     ax.set(xlim=(left, right), ylim=(len(measured) - 0.4, -0.6))
     ax.set_xlabel("SOFIM's over the rival's")
-    ax.legend(loc="upper center", bbox_to_anchor=(0.3, 1.0 + 0.75 / len(measured) + 0.04), ncols=3, fontsize=8)
+    ax.legend(loc="lower center", bbox_to_anchor=(0.3, 1.0), ncols=3, fontsize=8)
     return ax
 
 

@@ -74,6 +74,15 @@ def test_steps_are_shares_of_the_bound():
         plots.plot_step_shares(Sweep(()))
 
 
+@pytest.mark.parametrize("rows", [1, 8, 41])
+def test_the_legend_of_the_verdicts_is_in_the_picture(rows):
+    ax = plots.plot_verdicts([verdict(0.6, 0.7, 0.8, "supported")] * rows)
+    whole, legend = ax.figure.bbox, ax.get_legend().get_window_extent()
+    assert whole.y0 <= ax.get_tightbbox().y0
+    assert legend.y1 <= whole.y1
+    assert legend.y0 >= ax.bbox.y1
+
+
 def test_few_ratios_close_together_still_have_ticks_on_their_axis():
     near, far = ([verdict(low, 1.0, high, "undecided")] for low, high in ((0.7, 1.2), (0.12, 9.0)))
     assert list(plots.plot_verdicts(near).get_xticks()) == [0.7, 1.0, 1.5]
