@@ -8,6 +8,7 @@ import pandas as pd
 from sofim_lab import plots
 from sofim_lab.benchmark import PROTOCOLS, Benchmark, Verdict, measure_costs, read, read_costs, run, run_pilot
 from sofim_lab.benchmark.report import cost_table, table, write_report, write_table
+from sofim_lab.cli.options import BENCH
 from sofim_lab.files import write_atomically
 from sofim_lab.lessons.errors import LessonError
 from sofim_lab.lessons.reporting.environment import describe_environment
@@ -19,7 +20,8 @@ SHOWN = ("SOFIM", "SGD momentum", "Adam", "constant-rate mean", "clipped mean") 
 
 def command(arguments: argparse.Namespace) -> int:
     """Run, judge, write; with `--pilot` or `--costs` measure those alone, with `--report` only write."""
-    protocol, folder = PROTOCOLS[arguments.profile], arguments.output
+    protocol = PROTOCOLS[arguments.profile]
+    folder = arguments.output or BENCH / protocol.name  # the tables of one do not replace those of another
     store = arguments.store or folder / f"{protocol.name}.jsonl"
     how = {"n_jobs": arguments.jobs, "progress": None if arguments.progress else False}
     how["keep_other_code"] = arguments.keep_other_code

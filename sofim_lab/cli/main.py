@@ -146,7 +146,7 @@ def _add_bench(parser: argparse.ArgumentParser) -> None:
     add("--jobs", type=options.count, default=1, metavar="N", help="processes; default: 1")
     add("--store", type=Path, metavar="FILE", help="finished runs, a line each; default: PROFILE.jsonl in the output")
     add("--keep-other-code", action="store_true", help="go on with a store of other source code, which is refused else")
-    add("--output", "--out", type=Path, default=options.BENCH, metavar="DIR", help=f"default: {options.BENCH}")
+    add("--output", "--out", type=Path, metavar="DIR", help=f"default: {options.BENCH / 'PROFILE'}")
     what = parser.add_mutually_exclusive_group()
     what.add_argument(
         "--pilot", action="store_true", help="only measure the targets, with SGD momentum, and print them"

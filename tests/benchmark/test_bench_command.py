@@ -34,6 +34,15 @@ def test_it_writes_tables_and_figures_and_runs_nothing_twice(folder, capsys):
                         "learning-rates.png"}  # fmt: skip
 
 
+def test_each_profile_has_its_own_folder(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    own = folder / "build" / "bench" / "tiny"
+    own.mkdir(parents=True)
+    (folder / "tiny.jsonl").rename(own / "tiny.jsonl")
+    assert main(["bench", "--profile", "tiny", "--report"]) == 0
+    assert (own / "report.md").exists()
+
+
 def test_a_store_that_lost_its_end_is_continued(folder):
     store = folder / "tiny.jsonl"
     whole = store.read_text().splitlines(keepends=True)
