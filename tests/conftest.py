@@ -29,6 +29,11 @@ import no_network  # noqa: E402
 
 no_network.block()
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # there coverage is measured, and everything gets imported anyway
+    from unmeasured import look_away_from_libraries
+
+    look_away_from_libraries()
+
 
 def pytest_collection_modifyitems(config, items):
     """Where several processes share the files, the run of all lessons begins first: last, it would be waited for."""
