@@ -1,7 +1,9 @@
 """Each place of each file that is read, filled with nonsense: a sentence or an answer, never a traceback."""
 
 import copy
+import importlib
 import json
+from functools import cache
 
 import pytest
 import yaml
@@ -14,6 +16,7 @@ from sofim_lab.lessons.outcome import Metric
 from sofim_lab.lessons.reporting.history import append_history, read_history
 from sofim_lab.lessons.reporting.runfile import Run, load_run, save_run
 
+commands = importlib.import_module("sofim_lab.cli.main")  # the package's attribute of that name is the function
 NONSENSE = (None, True, -1, 10**400, float("nan"), "\x1b[31mé", "\ud800", "x: y", [], [1], {"a": 1})
 RUN = Run(ENVIRONMENT, (lesson_run(outcome(Metric("a", 1.0, "", "lower"), Metric("b", 2.0, "s", compare=False))),))
 
@@ -38,8 +41,9 @@ def spoiled(data):
 
 
 @pytest.fixture
-def judged(capsys):
+def judged(capsys, monkeypatch):
     """Runs a command: its exit status is one that is known, and what it says cannot steer a terminal."""
+    monkeypatch.setattr(commands, "_parser", cache(commands._parser))  # made once, not for each of 2,700 commands
 
     def run(*command):
         status = main([str(word) for word in command])

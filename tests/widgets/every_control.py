@@ -1,29 +1,44 @@
 """What holds for every explorer: each control can be moved to its ends, and the words follow."""
 
+import re
+
 import ipywidgets as W
 
-from sofim_lab.widgets.values import positions
+from sofim_lab.widgets.values import limits, positions
 
 
 def ends(control):
     """Values at both ends of a control; every choice of a menu."""
     values = positions(control)
+    if isinstance(control, W.FloatLogSlider):
+        return list(limits(control))  # as a position, 10 to a sum of steps, the last may be a rounding error beyond
     return list(values) if isinstance(control, W.Dropdown) else [values[0], values[-1]]
 
 
 def silent_controls(explorer):
-    """Move every control to its ends and back; the names of those that change nothing in the words."""
-    silent = []
+    """Move every control to its ends, the others at their start, then all back; those that change nothing in the words.
+
+    From one place straight to the next: the picture of the start is there already, and is not drawn again in between.
+    """
+    start, first, silent = explorer.state, explorer.picture, []
+    refuse_no_picture(first)
     for name, control in explorer.controls.items():
-        said = {explorer.picture.alt}
+        said = {first.alt}
         for value in ends(control):
-            explorer.set(**{name: value})
-            assert "nan" not in explorer.picture.alt
-            assert explorer.picture.png.startswith(b"\x89PNG")
-            said.add(explorer.picture.alt)
-        explorer.reset()
+            if value != start[name]:
+                explorer.set(**start | {name: value})
+                refuse_no_picture(explorer.picture)
+                said.add(explorer.picture.alt)
         silent += [name] * (len(said) == 1)
+    explorer.reset()
+    assert explorer.picture.alt == first.alt
     return silent
+
+
+def refuse_no_picture(picture):
+    """Fails for an unknown number in the words, and for pixels that are none."""
+    assert not re.search(r"nan|\binf\b", picture.alt)
+    assert picture.png.startswith(b"\x89PNG")
 
 
 def parts(widget, kind):

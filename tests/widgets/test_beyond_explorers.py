@@ -9,10 +9,7 @@ from sofim_lab.widgets.private import first_rounds, private_state, render_privat
 
 @pytest.mark.parametrize("make", [parts_explorer, clients_explorer, private_explorer])
 def test_both_ends_of_every_control(make):
-    explorer = make()
-    first = explorer.picture.alt
-    assert silent_controls(explorer) == []
-    assert explorer.picture.alt == first
+    assert silent_controls(make()) == []
 
 
 def test_the_goal_of_the_parts_wants_a_worker_that_errs():

@@ -208,10 +208,7 @@ LIGHT = {"derivation": derivation_explorer, "one step": one_step_explorer, "spec
 
 @pytest.mark.parametrize("make", LIGHT.values(), ids=LIGHT)
 def test_both_ends_of_every_control(make):
-    explorer = make()
-    first = explorer.picture.alt
-    assert silent_controls(explorer) == []
-    assert explorer.picture.alt == first
+    assert silent_controls(make()) == []
 
 
 def test_the_derivation_goal_can_be_reached_and_is_open_at_first():

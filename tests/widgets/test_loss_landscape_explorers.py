@@ -1,9 +1,8 @@
 from dataclasses import replace
 
-import ipywidgets as W
 import pytest
 import torch
-from every_control import parts
+from every_control import parts, silent_controls
 
 from sofim_lab.curvature import hessian
 from sofim_lab.landscape import PathRecorder, Stop, parameters, permuted, stand_at
@@ -54,29 +53,10 @@ def explorers(digits, trained):
     }
 
 
-def ends(control):
-    """Values at both ends of a control; every choice of a menu."""
-    if isinstance(control, W.FloatLogSlider):
-        return [control.base**control.min, control.base**control.max]
-    return [option[1] if isinstance(option, tuple) else option for option in control.options]
-
-
 @pytest.mark.parametrize("name", ["lens", "plane", "barrier"])
 def test_both_ends_of_every_control(explorers, name):
-    explorer = explorers[name]
-    explorer.reset()
-    first = explorer.picture.alt
-    for control_name, control in explorer.controls.items():
-        said = set()
-        for value in ends(control):
-            explorer.set(**{control_name: value})
-            assert "nan" not in explorer.picture.alt
-            assert "inf" not in explorer.picture.alt
-            assert explorer.picture.png.startswith(b"\x89PNG")
-            said.add(explorer.picture.alt)
-        assert len(said) > 1, f"{control_name} changes nothing that the caption says"
-        explorer.reset()
-    assert explorer.picture.alt == first
+    explorers[name].reset()
+    assert silent_controls(explorers[name]) == []
 
 
 @pytest.mark.parametrize("name", ["lens", "plane"])

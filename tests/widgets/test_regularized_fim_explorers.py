@@ -32,10 +32,7 @@ EXPLORERS = {"dial": lambda: dial_explorer(samples()), "proxy": lambda: proxy_ex
 
 @pytest.mark.parametrize("make", EXPLORERS.values(), ids=EXPLORERS)
 def test_both_ends_of_every_control(make):
-    explorer = make()
-    first = explorer.picture.alt
-    assert silent_controls(explorer) == []
-    assert explorer.picture.alt == first
+    assert silent_controls(make()) == []
 
 
 def test_the_dial_is_won_by_the_smallest_k_at_a_small_rho_alone():

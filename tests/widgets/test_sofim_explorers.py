@@ -9,10 +9,7 @@ from sofim_lab.widgets.sofim import STARTS, digits_state, path_state
 
 @pytest.mark.parametrize("make", [sofim_path_explorer, sofim_digits_explorer])
 def test_both_ends_of_every_control(make):
-    explorer = make()
-    first = explorer.picture.alt
-    assert silent_controls(explorer) == []
-    assert explorer.picture.alt == first
+    assert silent_controls(make()) == []
 
 
 def test_the_goal_of_the_path_wants_a_longest_step_and_quiet():
