@@ -48,9 +48,7 @@ def runs_on(
     finally:
         client.cancel(list(begun))
     if lost:
-        named = "; ".join(
-            f"{task.configuration.optimizer} {task.configuration.text}, seed {task.seed}" for task in lost
-        )
+        named = "; ".join(task.text for task in lost)
         raise RuntimeError(
             f"Dask has given up {len(lost)} runs, of which workers died (out of memory?), or beside which they did: "
             f"{named}. All others are kept if there is a store: call again with larger workers, or without these"

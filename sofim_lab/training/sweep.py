@@ -1,6 +1,7 @@
 """Many runs, optimizers × settings × seeds, in several processes or on a cluster, to be continued at any time."""
 
 from collections.abc import Generator, Iterable, Mapping, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, nullcontext
 from pathlib import Path
 
@@ -74,8 +75,9 @@ def sweep(
     Raises:
         ValueError: A name is unknown, a number is out of its range, nothing is to be run, or the store holds runs of
             another version of sofim_lab or PyTorch, or of other source code.
-        RuntimeError: Another sweep is writing to the store, a worker has other versions or source code,
-            or Dask has given up runs that killed its workers; all others are done and kept before.
+        RuntimeError: Another sweep is writing to the store, a worker has other versions or source code, or a worker
+            died. On Dask all other runs are done and kept before; a process of joblib's ends the sweep, and the same
+            call continues it.
         ImportError: An optimizer comes from a package that is not installed.
 
     Example:
@@ -151,9 +153,19 @@ def _finished(tasks: list[Task], n_jobs: int | None) -> Generator[Run, None, Non
         return
     calls = [delayed(run_portion)(*some) for some in work]
     if backend.supports_return_generator:
-        with closing(Parallel(n_jobs, batch_size=1, return_as="generator_unordered")(calls)) as ended:
-            for runs in ended:
-                yield from runs
+        begun = {task.key: task for task in tasks}  # more or less: they are handed out in their order
+        try:
+            with closing(Parallel(n_jobs, batch_size=1, return_as="generator_unordered")(calls)) as ended:
+                for runs in ended:
+                    for run in runs:
+                        begun.pop(run["run"], None)
+                    yield from runs
+        except BrokenProcessPool as error:
+            named = "; ".join(task.text for task in list(begun.values())[:workers])
+            raise RuntimeError(
+                f"a worker process died, out of memory or killed, probably of {named}. What was finished before is "
+                "kept if there is a store: call again with fewer processes, or without these"
+            ) from error
         return
     # Engines like Ray and multiprocessing return a list only: as many runs as there are workers, then the next ones.
     with Parallel(n_jobs, batch_size=1) as parallel:

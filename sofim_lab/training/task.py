@@ -73,6 +73,11 @@ class Task:
         rounding = ["together"] if self.together else []  # its last bits depend on its company
         return digest([self.configuration.key, self.seed, asdict(self.setting), *rounding])
 
+    @property
+    def text(self) -> str:
+        """What messages call it."""
+        return f"{self.configuration.optimizer} {self.configuration.text}, seed {self.seed}"
+
     def describe(self) -> Run:
         """The head of the run's line: its key and what it stands for."""
         return {

@@ -3,8 +3,10 @@
 import json
 import os
 import pickle
+import signal
 import subprocess
 import sys
+from concurrent.futures.process import BrokenProcessPool
 
 import joblib
 import numpy as np
@@ -21,7 +23,7 @@ from sofim_lab.training import train
 from sofim_lab.training.configurations import Configuration
 from sofim_lab.training.store import writing
 from sofim_lab.training.sweep_result import Sweep
-from sofim_lab.training.task import QUANTILES
+from sofim_lab.training.task import QUANTILES, run_task
 
 GOOD, BAD, WILD = CONFIGURATIONS[:2], CONFIGURATIONS[2], CONFIGURATIONS[3]
 
@@ -321,6 +323,30 @@ def test_numbers_of_numpy_and_pytorch_are_numbers(tmp_path):
     for seeds in (np.array([0, 3]), torch.tensor([0, 3])):
         assert_same(run(GOOD[:1], store=store, seeds=seeds, epochs=np.int64(3), batch_size=np.int16(300)), first)
     assert store.read_bytes() == before
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+@pytest.mark.parametrize(
+    "real", [pytest.param(False, id="pretended"), pytest.param(True, id="killed", marks=pytest.mark.slow)]
+)
+def test_a_worker_that_dies_is_named_and_costs_what_was_not_finished(alone, optimizer, tmp_path, monkeypatch, real):
+    def deadly(params, lr):
+        if real:
+            os.kill(os.getpid(), signal.SIGKILL)
+        raise BrokenProcessPool
+
+    def broken(task, entry):
+        if task.configuration.optimizer == "deadly":
+            raise BrokenProcessPool
+        return run_task(task, entry)
+
+    store, few = tmp_path / "runs.jsonl", [*GOOD, optimizer("deadly", deadly), WILD]
+    if not real:
+        monkeypatch.setattr("sofim_lab.training.portion.run_task", broken)
+    with pytest.raises(RuntimeError, match=r'a worker process died, .* probably of .*deadly {"lr": 0\.1}, seed 0'):
+        run(few, store=store, n_jobs=2 if real else 1)
+    assert len(Sweep.read(store)) >= 3  # the other worker may have been in the fourth
+    assert_same(run(store=store), alone)
 
 
 def test_the_same_run_is_not_done_twice():
