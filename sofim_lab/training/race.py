@@ -11,7 +11,7 @@ from sofim_lab.optim import registry
 from sofim_lab.problems import Dataset
 from sofim_lab.problems.seeding import seeded
 from sofim_lab.problems.streams import Stream, shuffled
-from sofim_lab.training._refusals import seeds_of
+from sofim_lab.training._refusals import refuse_known, seeds_of
 from sofim_lab.training.closures import LossFunction
 from sofim_lab.training.progress import show_progress
 from sofim_lab.training.result import RaceResult
@@ -84,9 +84,11 @@ def race(
         if not callable(make):
             raise ValueError(f"optimizers[{name!r}]={make!r} must be a constructor, e.g. lambda p: SOFIM(p, rho=0.5)")
     field = [(name, make, seed) for name, make in optimizers.items() for seed in seeds]
-    runs = []
+    runs, before = [], list[nn.Module]()
     for name, make, seed in tqdm(field, desc="race", unit="run", disable=not show_progress(progress), leave=False):
         start = model(seed)
+        refuse_known(start, before)
+        before = [start]
         callback = None if watch is None else watch(name, seed, start)
         with seeded(seed, data.device):  # a constructor may draw, too
             optimizer = make(start.parameters())

@@ -17,7 +17,7 @@ from sofim_lab.optim import NotFiniteError
 from sofim_lab.problems import Dataset, Split
 from sofim_lab.problems.seeding import seeded
 from sofim_lab.problems.streams import Stream, shuffled
-from sofim_lab.training._refusals import PARTS, parts_of, refuse_bad_input
+from sofim_lab.training._refusals import PARTS, parts_of, refuse_bad_input, whole_number
 from sofim_lab.training.closures import LossFunction, make_closure
 from sofim_lab.training.evaluate import evaluate, mode
 from sofim_lab.training.progress import show_progress
@@ -85,6 +85,7 @@ def train(
     """
     parts = parts_of(evaluate_on)
     refuse_bad_input(model, data, optimizer, epochs, batch_size, parts)
+    seed = whole_number("seed", seed)  # also one of NumPy, which PyTorch does not take
     order = torch.Generator().manual_seed(seed)
     label = name or type(optimizer).__name__
     passes, seconds = BackwardPasses(), 0.0

@@ -15,7 +15,7 @@ from sofim_lab.optim import registry
 from sofim_lab.problems import Dataset
 from sofim_lab.problems.seeding import seeded
 from sofim_lab.problems.streams import Stream, shuffled
-from sofim_lab.training._refusals import parts_of, refuse_bad_input
+from sofim_lab.training._refusals import parts_of, refuse_bad_input, refuse_known, whole_number
 from sofim_lab.training.closures import LossFunction
 from sofim_lab.training.progress import show_progress
 from sofim_lab.training.race import OptimizerFactory
@@ -87,9 +87,13 @@ def train_many(
     if not runs:
         raise ValueError(f"runs={runs!r} must hold at least one constructor with its seed, e.g. [(SOFIM, 0)]")
     parts = parts_of(evaluate_on)
-    crowd = []
-    for make, seed in runs:
+    crowd: list[_Run] = []
+    for pair in runs:
+        if not isinstance(pair, Sequence) or len(pair) != 2:
+            raise ValueError(f"runs hold {pair!r}: each must be a constructor with its seed, e.g. (SOFIM, 0)")
+        make, seed = pair[0], whole_number("seed", pair[1])
         one = model(seed)
+        refuse_known(one, [run.model for run in crowd])
         with seeded(seed, data.device):
             optimizer = make(one.parameters())
         _refuse_optimizer(optimizer)

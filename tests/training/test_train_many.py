@@ -3,6 +3,7 @@
 import math
 from functools import partial
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -159,6 +160,11 @@ def test_other_architectures_work_too(double):
     compare(convolutional, double, [(SGD, 0), (SOFIM, 1)], 1e-9, epochs=1, batch_size=300)
 
 
+def test_seeds_of_numpy_are_seeds(double):
+    results = compare(partial(net, sizes=(64, 10)), double, [(SGD, np.int64(3))], 1e-10, epochs=1, batch_size=300)
+    assert type(results[0].seed) is int
+
+
 def test_random_numbers_are_left_alone(double):
     torch.manual_seed(3)
     expected = torch.rand(2)
@@ -226,6 +232,12 @@ def test_models_of_different_shapes_are_refused(double):
         ({"runs": []}, r"runs=\[\] must hold at least one"),
         ({"model": net(0)}, "model must make a model from a seed, not be one"),
         ({"epochs": -1}, "epochs=-1 must be 0 or more"),
+        ({"runs": [SGD, SGD]}, r"runs hold functools.partial\(.*: each must be a constructor with its seed"),
+        ({"runs": [(SGD, 0.5)]}, r"seed=0\.5 must be a whole number"),
+        (
+            {"model": partial(dict.get, dict.fromkeys(range(2), net(0))), "runs": [(SGD, 0), (SGD, 1)]},
+            "model gave the same module twice",
+        ),
         ({"batch_size": 0}, "batch_size=0 must be 1 or more"),
         ({"evaluate_on": ()}, r"evaluate_on=\(\) must name at least one"),
     ],

@@ -179,6 +179,9 @@ def test_an_empty_race_is_refused(digits):
 def test_a_race_names_what_is_no_maker(digits):
     with pytest.raises(ValueError, match="seeds=3 must hold at least one seed"):
         race(softmax_regression, digits, {"SOFIM": SOFIM}, seeds=3)
+    known = softmax_regression(0)
+    with pytest.raises(ValueError, match="model gave the same module twice: it must make a new one"):
+        race(lambda seed: known, digits, {"SOFIM": SOFIM, "again": SOFIM}, epochs=1)
     with pytest.raises(ValueError, match="model must make a model from a seed, not be one"):
         race(softmax_regression(), digits, {"SOFIM": SOFIM})
     with pytest.raises(ValueError, match=r"optimizers\['mine'\]=.* must be a constructor"):
