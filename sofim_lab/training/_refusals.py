@@ -52,6 +52,12 @@ def refuse_known(model: nn.Module, others: Sequence[nn.Module]) -> None:
         raise ValueError("model gave the same module twice: it must make a new one, e.g. lambda seed: mlp(seed=seed)")
 
 
+def refuse_uncalled(optimizer: Optimizer, calls: Sequence[object]) -> None:
+    """Without its closure a step knows neither loss nor gradient."""
+    if not calls:
+        raise ValueError(f"{type(optimizer).__name__}.step(closure) must call closure(), which computes the gradients")
+
+
 def whole_number(name: str, value: Any) -> int:
     """The value as Python's int, of whatever type it is; a fraction or a text is refused."""
     try:

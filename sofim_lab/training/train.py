@@ -17,7 +17,7 @@ from sofim_lab.optim import NotFiniteError
 from sofim_lab.problems import Dataset, Split
 from sofim_lab.problems.seeding import seeded
 from sofim_lab.problems.streams import Stream, shuffled
-from sofim_lab.training._refusals import PARTS, parts_of, refuse_bad_input, whole_number
+from sofim_lab.training._refusals import PARTS, parts_of, refuse_bad_input, refuse_uncalled, whole_number
 from sofim_lab.training.closures import LossFunction, make_closure
 from sofim_lab.training.evaluate import evaluate, mode
 from sofim_lab.training.progress import show_progress
@@ -152,6 +152,7 @@ def _step(
         if not losses:
             raise
         return (math.nan if math.isfinite(losses[0]) else losses[0]), 0.0
+    refuse_uncalled(optimizer, losses)
     if any(p.grad is not None and p.grad.requires_grad for p in model.parameters()):
         optimizer.zero_grad()  # a gradient that can be differentiated again holds its whole graph
     after = parameters_to_vector(model.parameters()).detach()

@@ -15,7 +15,7 @@ from sofim_lab.optim import registry
 from sofim_lab.problems import Dataset
 from sofim_lab.problems.seeding import seeded
 from sofim_lab.problems.streams import Stream, shuffled
-from sofim_lab.training._refusals import parts_of, refuse_bad_input, refuse_known, whole_number
+from sofim_lab.training._refusals import parts_of, refuse_bad_input, refuse_known, refuse_uncalled, whole_number
 from sofim_lab.training.closures import LossFunction
 from sofim_lab.training.progress import show_progress
 from sofim_lab.training.race import OptimizerFactory
@@ -181,6 +181,7 @@ def _step(stack: Stack, place: int, run: _Run, loss: Tensor, value: float) -> fl
         run.optimizer.step(closure)
     except FloatingPointError:
         return math.nan
+    refuse_uncalled(run.optimizer, calls)
     return value
 
 

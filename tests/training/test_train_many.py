@@ -185,6 +185,11 @@ class Drawing(torch.optim.SGD):
         return super().step(closure)
 
 
+class Deaf(torch.optim.SGD):
+    def step(self, closure=None):
+        return None
+
+
 class Replacing(torch.optim.SGD):
     def step(self, closure):
         loss = closure()
@@ -201,6 +206,7 @@ class Replacing(torch.optim.SGD):
         (partial(registry.make, "L-BFGS"), "LBFGS evaluates again within a step: use train"),
         (partial(Twice, lr=0.1), "Twice evaluates again within a step: use train"),
         (partial(Drawing, lr=0.1), "an optimizer draws random numbers"),
+        (partial(Deaf, lr=0.1), r"Deaf\.step\(closure\) must call closure\(\)"),
         (partial(Replacing, lr=0.1), "Replacing replaces the parameters' memory: use train"),
     ],
 )
@@ -271,6 +277,11 @@ def test_a_parameter_without_dimensions_has_its_gradient_too(double):
             return self.scale * self.net(x)
 
     compare(Scaled, double, [(SGD, 0), (SOFIM, 1)], 1e-10, epochs=1, batch_size=300)
+
+
+def test_train_refuses_an_optimizer_that_does_not_call_its_closure(double):
+    with pytest.raises(ValueError, match=r"Deaf\.step\(closure\) must call closure\(\)"):
+        one_by_one(net, double, [(partial(Deaf, lr=0.1), 0)], epochs=1)
 
 
 def test_memory_that_is_replaced_in_part_is_found(double):
