@@ -1,6 +1,7 @@
 """`sofim-lab bench`: run the benchmark's protocol, or what is left of it, and write its tables and figures."""
 
 import argparse
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -38,6 +39,11 @@ def command(arguments: argparse.Namespace) -> int:
         found = read(protocol, store, **there) if only else run(protocol, store, **there, **how)
     except (ValueError, ImportError, RuntimeError, FileNotFoundError) as error:
         raise LessonError(str(error)) from error
+    except KeyboardInterrupt:
+        print(
+            f"\n{store.parent} keeps the runs that are finished: the same command goes on from there", file=sys.stderr
+        )
+        raise
     if arguments.costs:
         return _costs(found, folder, arguments)
     try:

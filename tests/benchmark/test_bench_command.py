@@ -1,6 +1,7 @@
 """`sofim-lab bench` on the tiny protocol: continues a store, writes tables and figures, names what is wrong."""
 
 import shutil
+from unittest.mock import Mock
 
 import pandas as pd
 import pytest
@@ -84,6 +85,13 @@ def test_costs_that_are_none_are_named(folder, capsys, content):
     assert (
         "costs.csv is no table of costs: delete it, `sofim-lab bench --costs` makes it anew" in capsys.readouterr().err
     )
+
+
+def test_an_interrupt_says_how_it_goes_on(folder, capsys, monkeypatch):
+    monkeypatch.setattr("sofim_lab.cli.bench.run", Mock(side_effect=KeyboardInterrupt))
+    assert main(["bench", "--profile", "tiny", "--out", str(folder)]) == 130
+    said = capsys.readouterr().err
+    assert f"{folder} keeps the runs that are finished: the same command goes on from there" in said
 
 
 def test_an_output_that_cannot_be_written_is_named_before_anything_is_run(folder, capsys, monkeypatch):

@@ -2,11 +2,14 @@
 
 import os
 import time
+from unittest.mock import Mock
 
 import pytest
 import torch
 from sweep_cases import run
 
+from sofim_lab.optim import registry
+from sofim_lab.training import portion
 from sofim_lab.training.configurations import Configuration
 from sofim_lab.training.portion import portions
 from sofim_lab.training.sweep_result import Sweep
@@ -28,6 +31,16 @@ def test_at_most_32_and_as_many_for_each_worker(n, workers, sizes):
     assert [len(portion) for portion in some] == [*sizes, 1, 1, 1]
     assert sorted(task.key for portion in some for task in portion) == sorted(t.key for t in alone + tasks("SGD", n))
     assert portions(tasks("SGD", 3, together=False), workers) == [[task] for task in tasks("SGD", 3, together=False)]
+
+
+def test_halves_keep_each_run_beside_its_own_optimizer(monkeypatch):
+    pairs, names = [], ["SGD", "SOFIM", "Adam", "SGD momentum", "EMA momentum"]
+    monkeypatch.setattr(portion, "_train_together", Mock(side_effect=ValueError))
+    monkeypatch.setattr(
+        portion, "run_task", lambda t, entry: pairs.append((t.configuration.optimizer, entry.name)) or {}
+    )
+    portion.run_portion([tasks(name, 1)[0] for name in names], [registry.get(name) for name in names])
+    assert pairs == list(zip(names, names, strict=True))
 
 
 def test_together_they_have_the_stream_and_the_parts_of_the_setting():
