@@ -97,6 +97,12 @@ def test_a_store_that_does_not_name_its_code_is_refused(store):
     assert_same(run(GOOD, store=store, keep_other_code=True), whole)
 
 
+def test_a_store_that_names_a_part_of_its_code_is_refused(store):
+    rewrite(store, lambda one: one | {"code": {name: CODE[name] for name in ("problems", "curvature", "optim")}})
+    with pytest.raises(ValueError, match=r"made by other source code \(of sofim_lab\.training\)"):
+        run(GOOD, store=store)
+
+
 def test_another_version_is_refused_even_so(store):
     rewrite(store, lambda one: one | {"software": SOFTWARE | {"sofim_lab": "0.0.1"}})
     with pytest.raises(ValueError, match=r"holds runs of sofim_lab 0\.0\.1, .* this is .*: use another store"):

@@ -35,7 +35,7 @@ with writing(Path(sys.argv[1])) as add:
 
 @pytest.fixture
 def path(tmp_path):
-    return tmp_path / "new folder" / "runs.jsonl"
+    return tmp_path / "new folder" / "in another" / "runs.jsonl"
 
 
 def fill(path, runs=RUNS):
@@ -139,7 +139,7 @@ def test_what_is_no_file_is_not_read_for_ever():
     ],
 )
 def test_another_file_is_refused_and_left_alone(path, text, line):
-    path.parent.mkdir()
+    path.parent.mkdir(parents=True)
     path.write_text(text, encoding="utf-8")
     with pytest.raises(ValueError, match=rf"runs.jsonl, line {line}: no finished run of a sweep; repair or delete"):
         read_runs(path)
