@@ -1,7 +1,9 @@
 """Many runs at once are the runs of `train`."""
 
 import math
+import sys
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -158,6 +160,14 @@ def test_other_architectures_work_too(double):
         return nn.Sequential(*layers, nn.Linear(108, 10)).double()
 
     compare(convolutional, double, [(SGD, 0), (SOFIM, 1)], 1e-9, epochs=1, batch_size=300)
+
+
+def test_seconds_are_the_share_of_a_run(double, monkeypatch):
+    clock = iter(range(99))  # a second a look: one passes in each epoch
+    module = sys.modules["sofim_lab.training.train_many"]  # its name is that of the function elsewhere
+    monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
+    results = train_many(net, double, [(SGD, seed) for seed in range(4)], epochs=2, batch_size=300, progress=False)
+    assert [[record.seconds for record in one.epochs] for one in results] == [[0.0, 0.25, 0.5]] * 4
 
 
 def test_seeds_of_numpy_are_seeds(double):
