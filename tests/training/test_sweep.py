@@ -451,6 +451,12 @@ def test_runs_together_are_those_alone_up_to_rounding(alone, tmp_path, n_jobs):
     assert len(Sweep.read(store)) == 16
 
 
+def test_runs_together_all_come_back_from_an_engine_that_returns_lists():
+    with joblib.parallel_config(backend="multiprocessing", n_jobs=1):
+        found = run(GOOD, together=True)
+    assert [one["together"] for one in found.runs] == [2, 2, 1, 1]
+
+
 def test_it_says_how_many_were_computed_at_once():
     configurations = [*GOOD, WILD, Configuration("SGD momentum")]
     sizes = {one["configuration"]: one["together"] for one in run(configurations, together=True).runs}
