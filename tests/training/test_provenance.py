@@ -126,22 +126,24 @@ class Heir(Mine):
     pass
 
 
-class Tuned(torch.optim.Adam):
-    factor = 2.0
+def scaled(attribute=1.0, static=1.0):
+    """Classes of one name, which differ in an attribute or in a method without self."""
 
-    def __init__(self, params, lr):
-        super().__init__(params, self.factor * lr)
+    class Scaled(torch.optim.Adam):
+        factor = attribute
 
+        @staticmethod
+        def scale(lr, by=static):
+            return by * lr
 
-class Refined(torch.optim.Adam):
-    factor = 3.0
+        def __init__(self, params, lr):
+            super().__init__(params, self.factor * self.scale(lr))
 
-    def __init__(self, params, lr):
-        super().__init__(params, self.factor * lr)
+    return Scaled
 
 
 def bound(momentum, other=None):
-    """Two ways in which a function carries a value about."""
+    """Three ways in which a function carries a value about."""
 
     def by_closure(params, lr):
         return torch.optim.SGD(params, lr, momentum=momentum)
@@ -149,7 +151,10 @@ def bound(momentum, other=None):
     def by_default(params, lr, momentum=momentum):
         return torch.optim.SGD(params, lr, momentum=momentum)
 
-    return by_closure, by_default
+    def by_keyword(params, lr, *, momentum=momentum):
+        return torch.optim.SGD(params, lr, momentum=momentum)
+
+    return by_closure, by_default, by_keyword
 
 
 def test_an_optimizer_of_ones_own_is_told_from_what_it_was(tmp_path):
@@ -175,16 +180,31 @@ SGD = torch.optim.SGD
     [
         (slow_sgd, fast_sgd),
         (Mine, Heir),
-        (Tuned, Refined),
+        (scaled(attribute=2.0), scaled(attribute=3.0)),
+        (scaled(static=2.0), scaled(static=3.0)),
         (SGD, torch.optim.Adagrad),
         (functools.partial(SGD, momentum=0.1), functools.partial(SGD, momentum=0.9)),
         (bound(0.1)[0], bound(0.9)[0]),
         (bound(0.1)[1], bound(0.9)[1]),
+        (bound(0.1)[2], bound(0.9)[2]),
         ({"options": {"momentum": 0.1}}, {"options": {"momentum": 0.9}}),
         ({"defaults": {"lr": 0.1}}, {"defaults": {"lr": 0.2}}),
         ({"closure": "gradient"}, {"closure": "loss"}),
     ],
-    ids=["function", "heir", "attribute", "class", "partial", "closure", "argument", "options", "defaults", "kind"],
+    ids=[
+        "function",
+        "heir",
+        "attribute",
+        "static",
+        "class",
+        "partial",
+        "closure",
+        "argument",
+        "keyword",
+        "options",
+        "defaults",
+        "kind",
+    ],
 )
 def test_whatever_makes_an_optimizer_another_counts(one, other):
     def entry(some):
