@@ -75,7 +75,6 @@ OTHER_WORDS = {  # right, written in another way
 }
 
 
-@pytest.mark.no_cover  # the lines are known from the mistakes; watched, these many cases would take twice as long
 @each_exercise
 @pytest.mark.parametrize("other", OTHER_WORDS)
 def test_a_right_answer_in_other_words_is_right(id, other):
@@ -98,7 +97,6 @@ WRONG = {  # what becomes of the right answer, and a word of the message
 }
 
 
-@pytest.mark.no_cover  # the lines are known from the mistakes; watched, these many cases would take twice as long
 @each_exercise
 @pytest.mark.parametrize("wrong", WRONG)
 def test_a_wrong_answer_is_named(id, wrong):
