@@ -232,7 +232,7 @@ EXERCISES = (
         reference=_noise,
         mistakes=(
             Mistake(
-                lambda epsilon, delta, rounds: _noise(epsilon, delta, 1.0),
+                lambda epsilon, delta, rounds: _noise(epsilon, delta, 1),
                 "That is enough for a single round. After T rounds μ is √T times as large.",
             ),
             Mistake(
@@ -260,7 +260,7 @@ EXERCISES = (
                 "Twice the noise is for neighbours that replace a sample. Here one is added or removed.",
             ),
             Mistake(
-                lambda epsilon, delta, rounds: _noise(epsilon / rounds, delta / rounds, 1.0),
+                lambda epsilon, delta, rounds: _noise(epsilon / rounds, delta / rounds, 1),
                 "This gives each round an equal share of ε and δ. That is private, but needs more noise than (7) does.",
             ),
             Mistake(
