@@ -35,7 +35,7 @@ def positions(control: W.ValueWidget) -> tuple[Any, ...]:
     if not all(hasattr(control, name) for name in ("min", "max", "step")):
         raise TypeError(f"a {type(control).__name__} has no list of values: use a slider or a menu")
     last = int((control.max - control.min) / control.step + 1e-9)
-    numbers = [control.min + step * control.step for step in range(last + 1)]
+    numbers = [min(control.min + step * control.step, control.max) for step in range(last + 1)]  # no rounding beyond
     if isinstance(control, W.FloatLogSlider):
         return tuple(float(control.base**number) for number in numbers)
     return tuple(number if isinstance(number, int) else round(number, 12) for number in numbers)

@@ -4,14 +4,12 @@ import re
 
 import ipywidgets as W
 
-from sofim_lab.widgets.values import limits, positions
+from sofim_lab.widgets.values import positions
 
 
 def ends(control):
     """Values at both ends of a control; every choice of a menu."""
     values = positions(control)
-    if isinstance(control, W.FloatLogSlider):
-        return list(limits(control))  # as a position, 10 to a sum of steps, the last may be a rounding error beyond
     return list(values) if isinstance(control, W.Dropdown) else [values[0], values[-1]]
 
 

@@ -1,7 +1,7 @@
 import ipywidgets as W
 import pytest
 
-from sofim_lab.widgets.values import hint, nearest, positions, text_of, value_of
+from sofim_lab.widgets.values import hint, limits, nearest, positions, text_of, value_of
 
 LOG = W.FloatLogSlider(value=0.5, min=-3, max=2, step=0.1)
 LINEAR = W.FloatSlider(value=0.3, min=-1.0, max=1.0, step=0.1)
@@ -78,3 +78,12 @@ def test_what_is_written_can_be_typed_in():
             control.value = value
             assert value_of(control, text_of(control)) == pytest.approx(value, rel=1e-3)
     assert hint(W.FloatLogSlider(min=-8, max=4)) == "a number from 1e-8 to 10000"
+
+
+def test_no_position_lies_beyond_the_ends_of_a_slider():
+    zoom = W.FloatLogSlider(value=1.0, min=-1.0, max=0.3, step=0.1)  # −1 + 13 · 0.1 is more than 0.3
+    for control in (zoom, W.FloatSlider(value=0.0, min=-0.7, max=0.4, step=0.1)):
+        found = positions(control)
+        low, high = limits(control)
+        assert low == found[0]
+        assert found[-1] == high
