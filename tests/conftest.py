@@ -35,6 +35,19 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # there coverage is measured, and every
     look_away_from_libraries()
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item):
+    """Has coverage look away from a test marked `unmeasured`, whose many cases run lines that other tests run, too."""
+    if not item.get_closest_marker("unmeasured"):
+        return (yield)
+    watching = sys.gettrace()
+    sys.settrace(None)
+    try:
+        return (yield)
+    finally:
+        sys.settrace(watching)
+
+
 def pytest_collection_modifyitems(config, items):
     """Where several processes share the files, the run of all lessons begins first: last, it would be waited for."""
     if hasattr(config, "workerinput"):

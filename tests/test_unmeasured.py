@@ -42,3 +42,8 @@ def test_without_anyone_who_watches_nobody_does_afterwards():
         assert sys.gettrace() is None
     finally:
         sys.settrace(coverage)
+
+
+@pytest.mark.unmeasured
+def test_nobody_watches_a_test_that_is_marked_so():
+    assert sys.gettrace() is None

@@ -75,6 +75,7 @@ OTHER_WORDS = {  # right, written in another way
 }
 
 
+@pytest.mark.unmeasured
 @each_exercise
 @pytest.mark.parametrize("other", OTHER_WORDS)
 def test_a_right_answer_in_other_words_is_right(id, other):
@@ -97,6 +98,7 @@ WRONG = {  # what becomes of the right answer, and a word of the message
 }
 
 
+@pytest.mark.unmeasured
 @each_exercise
 @pytest.mark.parametrize("wrong", WRONG)
 def test_a_wrong_answer_is_named(id, wrong):

@@ -65,6 +65,7 @@ def test_the_lessons_have_a_field_that_would_collide():
     assert {"SGD", "SGD momentum", "NaturalGradient", "SOFIM"} <= set(all_of_them)
 
 
+@pytest.mark.unmeasured
 def test_no_two_of_up_to_seven_optimizers_look_alike():
     fields = chain.from_iterable(combinations(registry.names(), count) for count in range(2, 8))
     assert not [field for field in fields if alike(field)]
