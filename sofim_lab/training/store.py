@@ -58,7 +58,7 @@ def writing(path: Path) -> Iterator[Callable[[Run], None]]:
         raise RuntimeError(
             f"another sweep is writing to {path}: wait until it has ended, or use another store"
         ) from None
-    except NotImplementedError:
+    except NotImplementedError:  # filelock says so where a drive has no locks
         raise RuntimeError(f"{path} lies on a drive without locks: keep the store on another one") from None
     with lock:
         whole = max((end for _, end in _lines(path)), default=0)

@@ -31,7 +31,7 @@ def locked(folder: Path) -> Iterator[None]:
         raise LessonError(
             f"another run is writing to {folder}: wait for its end, or choose another folder with --output"
         ) from None
-    except NotImplementedError:
+    except NotImplementedError:  # filelock says so where a drive has no locks
         warnings.warn(
             f"{folder} lies on a drive without locks: do not write two runs into it at the same time", stacklevel=3
         )
