@@ -116,6 +116,9 @@ def _enter(
     torch.distributed.init_process_group(
         "gloo", store=store, rank=rank, world_size=processes, timeout=timedelta(seconds=timeout)
     )
+    # gloo returns as soon as this process has its connections: one that leaves at once closes them on another that is
+    # still making its own, and that one fails with "Connection closed by peer".
+    torch.distributed.barrier()
     try:
         torch.save(function(rank, *args), _answer(folder, rank))
     except Exception:

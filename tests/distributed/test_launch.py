@@ -54,6 +54,35 @@ def test_what_they_return_comes_back_in_order():
     assert children() == []
 
 
+class SlowToMeet:
+    """Loading it makes the meeting of a process take a second longer, if the process is asked to be slow."""
+
+    def __init__(self, slow):
+        self.slow = slow
+
+    def __setstate__(self, state):
+        meet = torch.distributed.init_process_group
+
+        def meet_slowly(*args, rank, **options):
+            meet(*args, rank=rank, **options)
+            if rank == state["slow"]:
+                time.sleep(1.0)
+            os.environ["MET_AT"] = str(time.time())
+
+        torch.distributed.init_process_group = meet_slowly
+
+
+def when_it_began(rank, _):
+    return float(os.environ["MET_AT"]), time.time()
+
+
+@needs_gloo
+def test_none_begins_before_the_slowest_has_met_the_others():
+    """One that was done and gone by then closed its connections on the slowest, which failed for it."""
+    met, began = zip(*launch(when_it_began, 3, SlowToMeet(slow=0)), strict=True)
+    assert min(began) >= max(met)
+
+
 def scaled(rank, x):
     return str(rank), float((rank * x).sum())
 
