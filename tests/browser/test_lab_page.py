@@ -88,10 +88,10 @@ def test_a_slider_far_below_is_found_and_does_not_pass_for_moved_at_its_end(lab,
 
 
 def test_a_cell_that_raises_is_reported(lab, write):
-    lab.open(write("1 + 1", "raise ValueError('no such thing')", "print('never')"))
+    """What comes after it may run or not: a request that reaches the kernel late is not dropped by it."""
+    lab.open(write("1 + 1", "raise ValueError('no such thing')", "print('perhaps')"))
     lab.run_all()
     assert lab.errors() == ["cell 2: ValueError: no such thing"]
-    assert lab.outputs()[3] == []
 
 
 def test_the_network_is_not_asked(lab, write):
