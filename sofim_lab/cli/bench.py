@@ -13,7 +13,7 @@ from sofim_lab.cli.options import BENCH
 from sofim_lab.files import write_atomically
 from sofim_lab.lessons.errors import LessonError
 from sofim_lab.lessons.reporting.environment import describe_environment
-from sofim_lab.problems import DATASETS
+from sofim_lab.problems import DATASETS, resolve_device
 from sofim_lab.training.configurations import digest
 
 SHOWN = ("SOFIM", "SGD momentum", "Adam", "constant-rate mean", "clipped mean")  # a race with all is a tangle
@@ -26,6 +26,8 @@ def command(arguments: argparse.Namespace) -> int:
     store = arguments.store or folder / f"{protocol.name}.jsonl"
     how = {"n_jobs": arguments.jobs, "progress": None if arguments.progress else False}
     how["keep_other_code"] = arguments.keep_other_code
+    if arguments.device == "auto":  # others stay a name: a report needs no device, its store may be of another machine
+        arguments.device = resolve_device().type
     only = arguments.costs or arguments.report
     if only and not store.exists():
         raise LessonError(f"{store} does not exist: run `sofim-lab bench --profile {protocol.name}` first")

@@ -5,6 +5,7 @@ from unittest.mock import Mock
 
 import pandas as pd
 import pytest
+import torch
 
 from sofim_lab.benchmark import PROTOCOLS, Protocol, Task
 from sofim_lab.cli.main import main
@@ -42,6 +43,14 @@ def test_each_profile_has_its_own_folder(folder, monkeypatch):
     (folder / "tiny.jsonl").rename(own / "tiny.jsonl")
     assert main(["bench", "--profile", "tiny", "--report"]) == 0
     assert (own / "report.md").exists()
+
+
+@pytest.mark.parametrize(("there", "runs_found"), [("cpu", True), ("cuda", False)])
+def test_auto_is_the_device_that_is_there(folder, monkeypatch, capsys, there, runs_found):
+    """The store's runs are of a CPU."""
+    monkeypatch.setattr("sofim_lab.cli.bench.resolve_device", lambda: torch.device(there))
+    main(["bench", "--profile", "tiny", "--out", str(folder), "--device", "auto", "--report"])
+    assert ("digits: fewer epochs" in capsys.readouterr().out) == runs_found
 
 
 def test_a_store_that_lost_its_end_is_continued(folder):
