@@ -115,6 +115,7 @@ def test_a_lesson_of_it_runs_and_is_graded(edition, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("time_does_not_count")
 def test_every_lesson_of_it_runs_and_agrees_with_its_baseline(edition, tmp_path):
     status = main(["run", "--notebooks", str(edition), "--output", str(tmp_path), "--no-progress"])
     assert status == 0, (tmp_path / "summary.md").read_text(encoding="utf-8")

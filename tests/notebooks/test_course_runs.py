@@ -8,6 +8,8 @@ import pytest
 from sofim_lab.cli import main
 from sofim_lab.lessons.manifest import load_manifest
 
+pytestmark = pytest.mark.usefixtures("time_does_not_count")
+
 HALF_AN_HOUR = 1800  # seconds; lesson 08 in profile full is the whole benchmark, which `sofim-lab bench` is for
 FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from sofim_lab.lessons.judging.comparison import Comparison, compare_with_file
 from sofim_lab.lessons.reporting.runfile import LessonRun
 
-FAR_BEYOND = 2.0
+FAR_BEYOND = {"time": 2.0, "memory": 2.0}  # times the budget
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,7 +73,7 @@ def judge_lesson(run: LessonRun, baselines: Path) -> Verdict:
         if used is None or used <= budget:
             continue
         text = f"over its {what} budget: {used:.0f} {unit} of {budget:g} {unit}"
-        (failures if used > FAR_BEYOND * budget else warnings).append(text)
+        (failures if used > FAR_BEYOND[what] * budget else warnings).append(text)
     failures += [f"page: {problem}" for problem in run.problems]
     return Verdict(run, comparison, tuple(failures), tuple(warnings))
 
