@@ -30,8 +30,8 @@ class Claim:
             or `bytes of state`.
         shifted: Whether it is about the shifted streams instead of the shuffled ones.
         threshold: The interval of the ratio has to lie below it.
-        source: Who says so: `paper`; `ours` for what one may expect of it and it does not say; `control` for a comparison
-            that it did not make.
+        source: Who says so: `paper`; `ours` for what one may expect of it and it does not say; `control` for a
+            comparison that it did not make.
     """
 
     text: str

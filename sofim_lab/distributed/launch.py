@@ -1,5 +1,6 @@
 """Start some processes that talk through gloo, from a notebook too, and bring back what they return."""
 
+import math
 import os
 import sys
 import tempfile
@@ -32,7 +33,7 @@ def launch(function: Callable[..., Any], processes: int, *args: Any, timeout: fl
         What the ranks 0, 1, … returned; tensors, and what `torch.save` takes.
 
     Raises:
-        ValueError: An argument is out of its range, or the function stands in a notebook or script.
+        ValueError: An argument is out of its range, or the function stands in a notebook, a script or another function.
         RuntimeError: This PyTorch has no gloo, or a process failed; its own error is in the message.
         TimeoutError: They took too long.
 
@@ -40,14 +41,16 @@ def launch(function: Callable[..., Any], processes: int, *args: Any, timeout: fl
         >>> why_unavailable() is not None or launch(sum_of_ranks, 2) == [1.0, 1.0]
         True
     """
-    if processes < 1 or processes != int(processes):
+    if isinstance(processes, float) or processes < 1:
         raise ValueError(f"processes={processes!r} must be a whole number of 1 or more")
-    if not timeout > 0:
+    if not 0 < timeout < math.inf:
         raise ValueError(f"timeout={timeout!r} must be a positive number of seconds")
     if function.__module__ == "__main__":
         raise ValueError(
             f"{function.__name__} stands in a notebook or script: put it into a module that can be imported"
         )
+    if "<" in function.__qualname__:  # <locals>, <lambda>
+        raise ValueError(f"{function.__qualname__} is made inside a function: the processes import it from its module")
     if (missing := why_unavailable()) is not None:
         raise RuntimeError(missing)
     from torch.multiprocessing.spawn import ProcessException, start_processes

@@ -60,11 +60,13 @@ def sharded_run(
     References:
         Y. Zhao et al., 2023, "PyTorch FSDP", arXiv 2304.11277. S. Rajbhandari et al., 2019, "ZeRO", arXiv 1910.02054.
     """
-    if batch_size < 1 or batch_size % processes:
+    images = _images()
+    _refuse(images, steps, batch_size)
+    if processes < 1 or batch_size % processes:
         raise ValueError(f"batch_size={batch_size!r} must be a multiple of processes={processes!r}: equal parts of it")
     SOFIM(network(seed).parameters(), **options)  # refuses what it does not know, here rather than over there
     # The images are sent: to read them, every process would load scikit-learn, which takes seconds and 120 MB.
-    work = (_images(), steps, batch_size, seed, options)
+    work = (images, steps, batch_size, seed, options)
     return tuple(launch(_rank, processes, processes, *work, timeout=timeout))
 
 
@@ -80,17 +82,30 @@ def whole_run(*, steps: int = 10, batch_size: int = 60, seed: int = 0, **options
     Returns:
         What the one rank sees: everything.
 
+    Raises:
+        ValueError: An argument is out of its range.
+
     Example:
         >>> view = whole_run(steps=3, rho=0.5)
         >>> view.points.shape, view.moments.shape
         (torch.Size([4, 1210]), torch.Size([3, 1210]))
     """
-    return _walk(0, lambda model: model, slice(None), _images(), steps, batch_size, seed, options)
+    images = _images()
+    _refuse(images, steps, batch_size)
+    return _walk(0, lambda model: model, slice(None), images, steps, batch_size, seed, options)
 
 
 def network(seed: int = 0) -> nn.Sequential:
     """The network of both runs: 64-16-10 in float64, on the CPU."""
     return mlp((64, 16, 10), seed=seed, device="cpu", dtype=torch.float64)
+
+
+def _refuse(images: Split, steps: int, batch_size: int) -> None:
+    """What no run can begin with."""
+    if steps < 1:
+        raise ValueError(f"steps={steps!r} must be 1 or more")
+    if not 1 <= batch_size <= len(images):
+        raise ValueError(f"batch_size={batch_size!r} must lie between 1 and the {len(images)} training images")
 
 
 def _images() -> Split:

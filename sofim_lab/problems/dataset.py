@@ -39,7 +39,8 @@ class Dataset:
         sha256: Digest of the pixels and labels that were downloaded; None where nothing was.
 
     Raises:
-        ValueError: classes is below 2, or rows do not have the length that the shape says.
+        ValueError: classes is below 2, samples and labels differ in number, or rows do not have the length that the
+            shape says.
 
     Example:
         >>> part = Split(torch.zeros(6, 64), torch.arange(6))
@@ -60,6 +61,9 @@ class Dataset:
         if self.classes < 2:
             raise ValueError(f"classes={self.classes!r} must be 2 or more: a single class leaves nothing to learn")
         for part in ("train", "val", "test"):
+            samples, labels = len(getattr(self, part).x), len(getattr(self, part).y)
+            if samples != labels:
+                raise ValueError(f"{part} has {samples} samples x and {labels} labels y: each sample needs one label")
             found = tuple(getattr(self, part).x.shape[1:])
             if found != (math.prod(self.shape),):
                 raise ValueError(

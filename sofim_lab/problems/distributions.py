@@ -55,8 +55,12 @@ class Family:
             ValueError: They do not.
         """
         if not self.valid(w):
-            values = ", ".join(f"{s} = {float(v):g}" for s, v in zip(self.symbols, w.flatten(), strict=False))
-            raise ValueError(f"{values} is no {self.name} distribution: σ must be positive, p inside (0, 1)")
+            parts = w.flatten().tolist()
+            named = zip(self.symbols, parts, strict=True) if len(self.symbols) == len(parts) else [("w", parts)]
+            values = ", ".join(f"{s} = {v:g}" if isinstance(v, float) else f"{s} = {v}" for s, v in named)
+            raise ValueError(
+                f"{values} is no {self.name} distribution: all must be finite, σ positive, p inside (0, 1)"
+            )
         return w
 
 

@@ -88,7 +88,7 @@ def noisy_labels(y: torch.Tensor, share: float, seed: int = 0, classes: int = CL
     """
     if not 0 <= share <= 1:
         raise ValueError(f"share={share} must lie in [0, 1]: it is the part of the labels that is changed")
-    random = torch.Generator().manual_seed(seed)
+    random = torch.Generator().manual_seed(int(seed))
     chosen = torch.randperm(len(y), generator=random)[: round(share * len(y))]
     shift = torch.randint(1, classes, (len(y),), generator=random)[: len(chosen)]
     changed = y.clone()

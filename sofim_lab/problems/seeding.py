@@ -12,7 +12,7 @@ def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
 
     Args:
         seed: Of torch's global generators.
-        device: Where else than on the CPU random numbers are drawn.
+        device: Where random numbers are drawn besides the CPU. Other devices are left alone.
 
     Example:
         >>> with seeded(3):
@@ -21,8 +21,14 @@ def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
         ...     torch.equal(torch.rand(2), a)
         True
     """
-    with torch.random.fork_rng(devices=[device] if device is not None and device.type == "cuda" else []):
-        torch.manual_seed(seed)
+    device = torch.device("cpu") if device is None else device
+    with preserved_random_state(device):
+        torch.default_generator.manual_seed(int(seed))  # torch.manual_seed would seed every device's, for good
+        if device.type == "cuda":
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(int(seed))
+        elif device.type != "cpu":
+            torch.get_device_module(device).manual_seed(int(seed))
         yield
 
 

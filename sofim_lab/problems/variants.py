@@ -59,7 +59,7 @@ def ill_conditioned_digits(
     images, digits = load_digits("cpu", torch.float64), load_digits(device, dtype)
     mean, rows, std = principal_components(images.train.x, features)
     scales = torch.logspace(0, -0.5 * math.log10(condition), features, dtype=torch.float64)
-    scales = scales[torch.randperm(features, generator=torch.Generator().manual_seed(seed))]
+    scales = scales[torch.randperm(features, generator=torch.Generator().manual_seed(int(seed)))]
 
     def stretched(part: str) -> Split:
         x = (getattr(images, part).x - mean) @ rows.mT * (scales / std)

@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 from sofim_lab.optim import NotFiniteError
 from sofim_lab.optim.registry import closure_kind
 from sofim_lab.problems.surfaces import Surface
+from sofim_lab.training.point import point_of
 
 End = Literal["minimum", "saddle", "maximum", "flat", "on the way", "diverged", "singular"]
 _TOO_FAR = 1e8
@@ -96,7 +97,7 @@ def descend(
     for left in range(steps, -1, -1):
         value = loss()
         gradients = torch.autograd.grad(value, params)
-        points.append(torch.cat([p.detach().flatten() for p in params]).double().cpu())
+        points.append(point_of(params).double().cpu())
         losses.append(float(value.detach()))
         norms.append(float(torch.linalg.vector_norm(torch.cat([g.flatten() for g in gradients]).double())))
         sizes = abs(losses[-1]), norms[-1], float(points[-1].abs().max())
@@ -118,8 +119,9 @@ def descend(
         except torch.linalg.LinAlgError:
             end = "singular"
             break
-    eigenvalues = _eigenvalues(loss, params) if norms[-1] <= tol else None
-    kept = {"points": torch.stack(points), "losses": torch.tensor(losses), "gradient_norms": torch.tensor(norms)}
+    eigenvalues = _eigenvalues(loss, params) if norms[-1] <= tol and end == "on the way" else None
+    numbers = {"losses": losses, "gradient_norms": norms}
+    kept = {"points": torch.stack(points)} | {k: torch.tensor(v, dtype=torch.float64) for k, v in numbers.items()}
     return Descent(**kept, end=end if eigenvalues is None else _kind_of_point(eigenvalues), eigenvalues=eigenvalues)
 
 

@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from torch import Tensor, cat, nn
-from torch.nn.utils import parameters_to_vector
+from torch import Tensor, nn
 
 from sofim_lab.optim import SOFIM
+from sofim_lab.training.point import point_of
 from sofim_lab.training.result import StepRecord
 
 
@@ -50,5 +50,5 @@ class MomentRecorder:
         if step.step not in self._steps:
             return
         parameters = list(self._model.parameters())
-        moment = cat([self._optimizer.state[p]["moment"].flatten() for p in parameters])
-        self.checkpoints.append(MomentCheckpoint(step.step, parameters_to_vector(parameters).detach(), moment))
+        moment = point_of(self._optimizer.state[p]["moment"] for p in parameters)
+        self.checkpoints.append(MomentCheckpoint(step.step, point_of(parameters), moment))

@@ -131,8 +131,10 @@ class RaceResult:
         return pd.concat([run.to_frame(level) for run in self.runs], ignore_index=True)
 
     def summary(self) -> pd.DataFrame:
-        """One row a contestant: medians over the seeds after the last epoch, and how many runs diverged.
+        """One row a contestant: medians over the seeds, and how many runs diverged.
 
+        They are of each run's last evaluation: after the last epoch, or of what a run that diverged had come to before
+        it did. Where `diverged` is not 0, a low loss may be that of the runs that are left, or of an early end.
         Parts of the data that no run has evaluated have no columns.
         """
         rows = []

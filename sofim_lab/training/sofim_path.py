@@ -73,7 +73,8 @@ def sofim_path(
         rho: ρ > 0.
         direction: `momentum` or `gradient`.
         noise: Standard deviation of the noise, ≥ 0.
-        steps: How many steps, 1 or more. The path ends early where it is no longer finite.
+        steps: How many steps, 1 or more. The path ends early where it is no longer finite, or
+            where the gradient is exactly 0.
         seed: Seed of the noise.
 
     Returns:
@@ -100,9 +101,12 @@ def sofim_path(
     w = nn.Parameter(torch.tensor(start, dtype=torch.float64))
     settings: dict[str, Any] = {"lr": lr, "beta": beta, "rho": rho, "direction": direction}
     optimizer = SOFIM([w], **settings, diagnostics=True, foreach=False)
-    draws = iter(noise * _normals(steps + 1, seed))
+    draws = iter(noise * _normals(steps + 1, int(seed)))
     # The noise enters as a tilt of the surface: its gradient is the draw itself.
-    way = descend(lambda: ground(w) + next(draws) @ w, [w], lambda _: optimizer, steps=steps, tol=0.0)
+    # Where it vanishes exactly, the kind of the point is asked for, beyond the last draw.
+    way = descend(
+        lambda: ground(w) + next(draws, torch.zeros_like(w)) @ w, [w], lambda _: optimizer, steps=steps, tol=0.0
+    )
     finite = int(torch.isfinite(way.points).all(dim=1).sum())
     points = way.points[:finite]
     records = [[float(record.step_length), float(record.moment_norm)] for record in optimizer.records[: finite - 1]]

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from sofim_lab.training.closures import LossFunction
+from sofim_lab.training.point import point_of
 
 
 class Stack:
@@ -41,7 +42,7 @@ class Stack:
         if any([p.shape for p in some] != shapes for some in parameters):
             raise ValueError("the models differ in their shapes: many are trained at once only of one architecture")
         self.model = models[0]
-        self.numbers = torch.stack([nn.utils.parameters_to_vector(some).detach() for some in parameters])
+        self.numbers = torch.stack([point_of(some) for some in parameters])
         self.gradients = torch.zeros_like(self.numbers)
         self._rows = list(zip(parameters, self._by_row(self.numbers, shapes), strict=True))
         for some, views in self._rows:

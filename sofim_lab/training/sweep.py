@@ -54,7 +54,8 @@ def sweep(
         epochs: Passes over the training data.
         batch_size: Samples a step.
         stream: A name of `sofim_lab.problems.streams`.
-        device: Where each run computes, as the machine that does it names it.
+        device: Where each run computes, as the machine that does it names it; not `auto`, which a store could not tell
+            from another machine's.
         dtype: Floating type of data and parameters.
         store: A file of JSON lines to which each run is added as it ends, and where finished runs are looked up:
             the same call continues a sweep that was interrupted, and runs with other settings are left alone there.
@@ -89,6 +90,8 @@ def sweep(
         True
     """
     few, seeds = _listed(configurations), seeds_of(seeds)
+    if str(device) == "auto":
+        raise ValueError("device='auto' is another one on each machine: name it, e.g. device=str(resolve_device())")
     _refuse_things(model=(model, "mlp"), data=(data, "digits"), stream=(stream, "shuffled"))
     kind = str(dtype).removeprefix("torch.")
     batch_size, epochs = whole_number("batch_size", batch_size), whole_number("epochs", epochs)

@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.utils import parameters_to_vector
 from torch.optim import Optimizer
 from tqdm.auto import tqdm
 
@@ -17,9 +16,10 @@ from sofim_lab.optim import NotFiniteError
 from sofim_lab.problems import Dataset, Split
 from sofim_lab.problems.seeding import seeded
 from sofim_lab.problems.streams import Stream, shuffled
-from sofim_lab.training._refusals import PARTS, parts_of, refuse_bad_input, refuse_uncalled, whole_number
+from sofim_lab.training._refusals import PARTS, parts_of, refuse_bad_input, refuse_uncalled, seeds_of
 from sofim_lab.training.closures import LossFunction, make_closure
 from sofim_lab.training.evaluate import evaluate, mode
+from sofim_lab.training.point import point_of
 from sofim_lab.training.progress import show_progress
 from sofim_lab.training.result import EpochRecord, StepRecord, TrainingResult
 
@@ -73,7 +73,8 @@ def train(
 
     Raises:
         ValueError: epochs, batch_size or evaluate_on out of range; model and data of another device, dtype or shape;
-            an optimizer over other parameters than the model's; an empty part of the data.
+            an optimizer over other parameters than the model's; an empty part of the data, samples with nan or inf,
+            labels out of range; an optimizer whose step does not call its closure.
 
     Example:
         >>> from sofim_lab import SOFIM
@@ -85,7 +86,7 @@ def train(
     """
     parts = parts_of(evaluate_on)
     refuse_bad_input(model, data, optimizer, epochs, batch_size, parts)
-    seed = whole_number("seed", seed)  # also one of NumPy, which PyTorch does not take
+    (seed,) = seeds_of([seed])  # also one of NumPy, which PyTorch does not take
     order = torch.Generator().manual_seed(seed)
     label = name or type(optimizer).__name__
     passes, seconds = BackwardPasses(), 0.0
@@ -145,7 +146,7 @@ def _step(
         if len(losses) == 1 and not math.isfinite(losses[0]):
             raise NotFiniteError(f"the loss is {losses[0]}")
 
-    before = parameters_to_vector(model.parameters()).detach()
+    before = point_of(model.parameters())
     try:
         optimizer.step(make_closure(model, optimizer, loss_fn, batch.x, batch.y, seen, passes))
     except FloatingPointError:  # the loss or, behind a finite one, its derivatives; no parameter has been changed
@@ -155,7 +156,7 @@ def _step(
     refuse_uncalled(optimizer, losses)
     if any(p.grad is not None and p.grad.requires_grad for p in model.parameters()):
         optimizer.zero_grad()  # a gradient that can be differentiated again holds its whole graph
-    after = parameters_to_vector(model.parameters()).detach()
+    after = point_of(model.parameters())
     return losses[0], float(torch.linalg.vector_norm(after - before))
 
 

@@ -13,9 +13,9 @@ from tqdm.auto import tqdm
 
 from sofim_lab.optim import registry
 from sofim_lab.problems import Dataset
-from sofim_lab.problems.seeding import seeded
+from sofim_lab.problems.seeding import random_state, seeded
 from sofim_lab.problems.streams import Stream, shuffled
-from sofim_lab.training._refusals import parts_of, refuse_bad_input, refuse_known, refuse_uncalled, whole_number
+from sofim_lab.training._refusals import parts_of, refuse_bad_input, refuse_known, refuse_uncalled, seeds_of
 from sofim_lab.training.closures import LossFunction
 from sofim_lab.training.progress import show_progress
 from sofim_lab.training.race import OptimizerFactory
@@ -91,7 +91,7 @@ def train_many(
     for pair in runs:
         if not isinstance(pair, Sequence) or len(pair) != 2:
             raise ValueError(f"runs hold {pair!r}: each must be a constructor with its seed, e.g. (SOFIM, 0)")
-        make, seed = pair[0], whole_number("seed", pair[1])
+        make, (seed,) = pair[0], seeds_of([pair[1]])
         one = model(seed)
         refuse_known(one, [run.model for run in crowd])
         with seeded(seed, data.device):
@@ -142,7 +142,7 @@ def _epoch(
     stack: Stack, runs: list[_Run], data: Dataset, loss_fn: LossFunction, epoch: int, batches: list[Iterator[Tensor]]
 ) -> None:
     """One epoch of all runs; those that diverge in it wait for its end."""
-    random = torch.get_rng_state()
+    random = random_state(data.device)
     for chosen in zip(*batches, strict=True):
         rows = torch.stack(chosen)
         losses = stack.differentiate(data.train.x[rows], data.train.y[rows], loss_fn)
@@ -157,7 +157,7 @@ def _epoch(
                 good = math.isfinite(value)
                 run.steps.append(StepRecord(len(run.steps) + 1, epoch, value, length if good else 0.0))
                 run.diverged_at = None if good else len(run.steps)
-    if not torch.equal(torch.get_rng_state(), random):
+    if not all(map(torch.equal, random_state(data.device), random)):
         raise ValueError("an optimizer draws random numbers, which runs would take from each other: use train")
     for place, run in enumerate(runs):
         if not stack.holds(place):

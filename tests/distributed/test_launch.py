@@ -14,9 +14,10 @@ needs_gloo = pytest.mark.skipif(why_unavailable() is not None, reason="this PyTo
 
 
 def children():
-    """The living processes that this one has started, but for the tracker of Python's own shared resources."""
+    """The living processes that this one has started, but for joblib's and the tracker of shared resources."""
     found = psutil.Process().children(recursive=True)
-    return [p for p in found if p.status() != psutil.STATUS_ZOMBIE and "resource_tracker" not in " ".join(p.cmdline())]
+    alive = [" ".join(p.cmdline()) for p in found if p.status() != psutil.STATUS_ZOMBIE]
+    return [command for command in alive if "resource_tracker" not in command and "loky" not in command]
 
 
 def fail_on_one(rank):
@@ -89,7 +90,13 @@ def scaled(rank, x):
 
 @pytest.mark.parametrize(
     ("options", "named"),
-    [({"processes": 0}, "processes=0"), ({"timeout": 0.0}, r"timeout=0\.0")],
+    [
+        ({"processes": 0}, "processes=0"),
+        ({"processes": 2.0}, r"processes=2\.0"),
+        ({"timeout": 0.0}, r"timeout=0\.0"),
+        ({"timeout": float("inf")}, "timeout=inf"),
+        ({"function": lambda rank: rank}, "<lambda> is made inside a function"),
+    ],
 )
 def test_what_is_out_of_range_is_named(options, named):
     with pytest.raises(ValueError, match=named):

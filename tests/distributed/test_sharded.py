@@ -67,3 +67,22 @@ def test_whole_run_is_plain_sofim_in_float64():
 def test_what_is_out_of_range_is_named_before_a_process_is_started(options, error, named):
     with pytest.raises(error, match=named):
         sharded_run(2, **options)
+
+
+@pytest.mark.parametrize("runs", [sharded_run, whole_run])
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"steps": 0}, "steps=0"),
+        ({"batch_size": 0}, "batch_size=0"),
+        ({"batch_size": 1200}, "batch_size=1200 must lie"),
+    ],
+)
+def test_what_no_run_can_begin_with_is_named(runs, options, named):
+    with pytest.raises(ValueError, match=named):
+        runs(**options)
+
+
+def test_no_processes():
+    with pytest.raises(ValueError, match="processes=0"):
+        sharded_run(0)

@@ -56,3 +56,9 @@ def test_the_seed_moves_what_is_drawn_and_not_the_split():
 def test_unknown_names_are_answered_with_the_known_ones():
     with pytest.raises(ValueError, match="no data set is called 'mnst': there are digits, digits-ill-conditioned"):
         load_dataset("mnst")
+
+
+def test_each_sample_has_one_label():
+    good, short = Split(torch.zeros(6, 4), torch.zeros(6).long()), Split(torch.zeros(6, 4), torch.zeros(5).long())
+    with pytest.raises(ValueError, match="val has 6 samples x and 5 labels y"):
+        Dataset("odd", good, short, good, classes=2, shape=(4,))

@@ -88,3 +88,8 @@ def test_divergences_broadcast():
 def test_what_is_no_distribution_is_refused(family, w):
     with pytest.raises(ValueError, match=f"is no {family.name} distribution"):
         scores(family, torch.tensor(w, **F64))
+
+
+def test_the_entry_that_is_not_finite_is_shown():
+    with pytest.raises(ValueError, match=r"nan.* all must be finite"):
+        scores(categorical, torch.tensor([1.0, math.nan], **F64))

@@ -94,3 +94,16 @@ def test_basins_agree_with_single_runs_and_their_shares_sum_to_one():
         kind, place = found.targets[int(found.reached[i, j])]
         assert run.end == kind
         torch.testing.assert_close(run.points[-1], torch.tensor(place, dtype=torch.float64), rtol=1e-6, atol=1e-6)
+
+
+def test_numbers_are_kept_in_float64():
+    w = nn.Parameter(torch.tensor([3.0], dtype=torch.float64))
+    way = descend(lambda: 1 + 1e-9 * w.square().sum(), [w], lambda p: torch.optim.SGD(p, lr=1e8), steps=3, tol=0.0)
+    assert way.losses.dtype == way.gradient_norms.dtype == torch.float64
+    assert way.losses[0] > way.losses[-1] > 1
+
+
+def test_too_far_is_diverged_however_flat_it_is_there():
+    w = nn.Parameter(torch.zeros(1, dtype=torch.float64))
+    way = descend(lambda: torch.exp(-w).sum(), [w], lambda p: torch.optim.SGD(p, lr=1e10), steps=3)
+    assert way.end == "diverged"

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 
@@ -57,3 +58,16 @@ def test_bad_arguments_are_named():
         sofim_path("quadratic", (0.0, 0.0), **SETTINGS, noise=-1)
     with pytest.raises(ValueError, match="steps=0"):
         sofim_path("quadratic", (0.0, 0.0), **SETTINGS, steps=0)
+
+
+def test_a_path_that_ends_exactly_at_the_minimum():
+    """What kind of point it is, is looked at after the last draw of the noise."""
+    path = sofim_path("quadratic", (1.0, 0.0), lr=2.0, beta=0.0, rho=1.0, steps=1)
+    assert path.points.tolist() == [[1.0, 0.0], [0.0, 0.0]]
+
+
+def test_a_seed_of_numpy():
+    paths = [
+        sofim_path("quadratic", (1.0, 1.0), lr=0.5, beta=0.5, rho=1.0, noise=0.1, seed=s) for s in (2, np.int64(2))
+    ]
+    assert torch.equal(paths[0].points, paths[1].points)

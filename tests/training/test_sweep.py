@@ -184,7 +184,7 @@ def test_only_what_is_missing_is_computed(alone, tmp_path):
         {"stream": "sorted_by_class"},
         {"dtype": torch.float64},
         {"evaluate_on": ("val",)},
-        {"device": "auto"},
+        {"device": "cpu:0"},
     ],
     ids=lambda change: next(iter(change)),
 )
@@ -462,3 +462,8 @@ def test_it_says_how_many_were_computed_at_once():
     sizes = {one["configuration"]: one["together"] for one in run(configurations, together=True).runs}
     assert list(sizes.values()) == [6, 1, 6, 6]
     assert "together" not in run(GOOD[:1]).runs[0]
+
+
+def test_no_device_that_is_another_one_elsewhere():
+    with pytest.raises(ValueError, match=r"device='auto' .* name it"):
+        run(device="auto")

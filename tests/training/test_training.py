@@ -6,7 +6,7 @@ import torch
 from torch.nn.utils import parameters_to_vector
 
 from sofim_lab import SOFIM
-from sofim_lab.problems import Split, load_digits, mlp
+from sofim_lab.problems import Split, build_model, load_digits, mlp
 from sofim_lab.training import race, step_bound, train
 
 
@@ -200,6 +200,28 @@ def test_there_is_a_bound_only_where_it_is_proved(digits):
     assert step_bound(run(digits, make=lambda p: torch.optim.SGD(p, lr=0.1))) is None
     assert step_bound(run(digits, make=lambda p: SOFIM(p, direction="gradient"))) is None
     assert step_bound(run(digits, make=lambda p: SOFIM(p, weight_decay=0.1))) is None
+    assert step_bound(run(digits, make=lambda p: SOFIM(p, blocks="tensor"))) is None
+    warmed = run(digits)
+    assert step_bound(replace(warmed, settings=warmed.settings | {"warm_up": 1})) is None
+
+
+def test_the_bound_of_a_run_that_knows_only_what_was_set(digits):
+    """As those of a sweep."""
+    assert step_bound(replace(run(digits), settings={"lr": 2.0, "beta": 0.5, "rho": 0.25})) == 2.0
+
+
+def test_parameters_in_another_memory_format():
+    data = load_digits("cpu")
+    plain, last = (build_model("cnn", data, seed=0) for _ in range(2))
+    last = last.to(memory_format=torch.channels_last)
+    assert not all(p.is_contiguous() for p in last.parameters())
+    ends = [train(m, data, SOFIM(m.parameters()), epochs=1, progress=False) for m in (plain, last)]
+    assert ends[1].final.train_loss == pytest.approx(ends[0].final.train_loss, rel=1e-3)
+
+
+def test_a_seed_out_of_pytorchs_range_is_named(digits):
+    with pytest.raises(ValueError, match=f"seed={2**64} must lie between"):
+        run(digits, seed=2**64)
 
 
 def test_no_bar_in_a_report(digits, monkeypatch, capsys):
