@@ -39,7 +39,7 @@ def composed_mu(noise: float, releases: int, sensitivity: float = 1.0) -> float:
     """
     _refuse("noise", noise, noise > 0, "the noise multiplier must be positive; without noise there is no privacy")
     _refuse("sensitivity", sensitivity, sensitivity > 0, "1 for adding or removing a record, 2 for replacing one")
-    if releases < 0 or releases != int(releases):
+    if not (math.isfinite(releases) and releases >= 0 and releases == int(releases)):
         raise ValueError(f"releases={releases!r} must be a whole number of 0 or more")
     return math.sqrt(releases) * sensitivity / noise
 

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
 from sofim_lab.problems import Split
+from sofim_lab.training.refusals import whole_number
 
 Weights = dict[str, Tensor]
 
@@ -30,11 +31,11 @@ class LocalWork:
     batch_size: int | None = None
 
     def __post_init__(self) -> None:
-        if self.steps < 1:
+        if whole_number("steps", self.steps) < 1:
             raise ValueError(f"steps={self.steps!r} must be 1 or more: without a local step there is nothing to send")
         if not 0 < self.rate < float("inf"):
             raise ValueError(f"rate={self.rate!r} must be positive and finite")
-        if self.batch_size is not None and self.batch_size < 1:
+        if self.batch_size is not None and whole_number("batch_size", self.batch_size) < 1:
             raise ValueError(f"batch_size={self.batch_size!r} must be 1 or more, or None for all samples of a client")
 
 
@@ -59,10 +60,11 @@ def client_gradients(
         generator: Draws the batches, on the CPU.
 
     Returns:
-        Shape (clients, d), in the order of the model's parameters.
+        Shape (clients, d), in the order of the model's parameters; frozen ones (`requires_grad=False`) are left out.
 
     Raises:
-        ValueError: The model has buffers, such as running statistics of batches, which clients would have to share.
+        ValueError: The model has buffers, such as running statistics of batches, which clients would have to share, or
+            all its parameters are frozen; there is no client, one without samples, or an index that no sample has.
 
     Example:
         >>> from sofim_lab.problems import load_digits, mlp
@@ -76,7 +78,8 @@ def client_gradients(
     """
     if (buffer := next(model.named_buffers(), None)) is not None:
         raise ValueError(f"the model has the buffer {buffer[0]!r}: use layers without running statistics here")
-    weights = {name: p.detach().expand(len(parts), *p.shape) for name, p in model.named_parameters()}
+    refuse_parts(parts, len(data))
+    weights = {name: p.detach().expand(len(parts), *p.shape) for name, p in trainable(model).items()}
     total = {name: torch.zeros_like(w) for name, w in weights.items()}
 
     def loss(own: Weights, x: Tensor, y: Tensor, shares: Tensor) -> Tensor:
@@ -92,6 +95,28 @@ def client_gradients(
         weights = {name: w - work.rate * slopes[name] for name, w in weights.items()}
         total = {name: t + slopes[name] / work.steps for name, t in total.items()}  # (w − w_k) would cancel
     return torch.cat([t.reshape(len(parts), -1) for t in total.values()], dim=1)
+
+
+def trainable(model: nn.Module) -> dict[str, nn.Parameter]:
+    """The parameters that are not frozen, by name; a model without any is refused."""
+    found = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    if not found:
+        raise ValueError("the model has no parameter to train: at least one needs requires_grad_(True)")
+    return found
+
+
+def refuse_parts(parts: Sequence[Tensor], samples: int) -> None:
+    """Say which client's samples are none."""
+    if not len(parts) or min(len(part) for part in parts) == 0:
+        raise ValueError("parts must hold at least one client, and no client without samples: see dirichlet_split")
+    for client, part in enumerate(parts):
+        low, high = int(part.min()), int(part.max())
+        if low < 0 or high >= samples:
+            wrong = low if low < 0 else high
+            raise ValueError(
+                f"parts[{client}] holds the index {wrong}: with {samples} samples they are 0 to {samples - 1}, see "
+                "dirichlet_split"
+            )
 
 
 def _batches(parts: Sequence[Tensor], size: int | None, generator: torch.Generator) -> tuple[Tensor, Tensor]:

@@ -1,10 +1,12 @@
 """Servers compared fairly: one grid of rates for each, chosen on one seed, reported on others."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sofim_lab.federated.servers import Server
 from sofim_lab.training import RaceResult, TrainingResult
+from sofim_lab.training.refusals import seeds_of
 
 Run = Callable[[str, Server, int], TrainingResult]
 
@@ -15,7 +17,8 @@ class Comparison:
 
     Attributes:
         rates: The rate that each server got on the tuning seed.
-        tuning: Final validation loss there of every server and rate; inf for a run that diverged.
+        tuning: Final validation loss there of every server and rate; inf for a run that diverged
+            or whose loss there is not finite.
         race: The runs at these rates, one for each server and reporting seed.
     """
 
@@ -45,7 +48,7 @@ def compare(
         Rates, tuning losses, and the race.
 
     Raises:
-        ValueError: The budgets differ, or the tuning seed is among the others.
+        ValueError: The budgets differ or are empty, there is no seed, or the tuning seed is among the others.
 
     Example:
         >>> from sofim_lab.federated import dirichlet_split, fed_avg, federate
@@ -61,13 +64,19 @@ def compare(
     if servers.keys() != rates.keys() or len({len(tried) for tried in rates.values()}) != 1:
         budget = {name: len(tried) for name, tried in rates.items()}
         raise ValueError(f"rates={budget} must name every server, with equally many rates: one budget for all")
-    if tuning_seed in seeds or not seeds:
-        raise ValueError(f"seeds={tuple(seeds)!r} must hold other seeds than tuning_seed={tuning_seed!r}, at least one")
+    if not all(len(tried) for tried in rates.values()):
+        raise ValueError(f"rates={dict(rates)!r} must hold at least one rate for each server, e.g. (0.1, 1.0)")
+    seeds = seeds_of(seeds)
+    if tuning_seed in seeds:
+        raise ValueError(
+            f"seeds={tuple(seeds)!r} must hold other seeds than tuning_seed={tuning_seed!r}, where rates are chosen"
+        )
     tuning = {}
     for name, make in servers.items():
         for rate in rates[name]:
             tried = run(name, make(rate), tuning_seed)
-            tuning[name, rate] = float("inf") if tried.diverged else tried.final.val_loss
+            loss = tried.final.val_loss
+            tuning[name, rate] = math.inf if tried.diverged or not math.isfinite(loss) else loss  # a nan may win min()
     best = {name: min((tuning[name, rate], rate) for rate in rates[name])[1] for name in servers}
     runs = tuple(run(name, make(best[name]), seed) for name, make in servers.items() for seed in seeds)
     return Comparison(best, tuning, RaceResult(runs))

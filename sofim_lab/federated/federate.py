@@ -1,21 +1,26 @@
 """The rounds of federated training: clients compute, the server takes one step with a real optimizer."""
 
-import math
+import inspect
 import time
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import parameters_to_vector
 from torch.optim import Optimizer
 from tqdm.auto import tqdm
 
-from sofim_lab.federated.clients import LocalWork, client_gradients
+from sofim_lab.federated.clients import LocalWork, client_gradients, refuse_parts, trainable
 from sofim_lab.federated.private import Privacy, private_gradient
+from sofim_lab.optim.registry import closure_kind
 from sofim_lab.problems import Dataset
 from sofim_lab.training import EpochRecord, StepRecord, TrainingResult
 from sofim_lab.training.evaluate import evaluate
+from sofim_lab.training.point import point_of
 from sofim_lab.training.progress import show_progress
+from sofim_lab.training.refusals import refuse_bad_input, whole_number
+from sofim_lab.training.train import finite, settings_of
+
+_PARTS = ("train", "val")
 
 
 def federate(
@@ -40,7 +45,7 @@ def federate(
     one release (see `private_gradient`), to whose noise every client adds its share.
 
     Args:
-        model: Maps images to logits; its parameters are changed.
+        model: Maps images to logits; its parameters are changed, but for frozen ones (`requires_grad=False`).
         data: `train` belongs to the clients; `train` and `val` are evaluated after each round.
         server: A `torch.optim.Optimizer` over the model's parameters that needs gradients alone.
         parts: Indices of each client's images in `data.train`, e.g. from `dirichlet_split`.
@@ -53,10 +58,13 @@ def federate(
         progress: Show a bar; None shows it except while a lesson's report is written.
 
     Returns:
-        `TrainingResult` whose epochs and steps are rounds; it is marked `diverged` at the round that was not finite.
+        `TrainingResult` whose epochs and steps are rounds; it is marked `diverged` at the round after which a loss
+        was not finite. Its settings are those of the server before the first round.
 
     Raises:
-        ValueError: An argument is out of its range, or the privacy account would not hold.
+        ValueError: An argument is out of its range, or the privacy account would not hold; a client without samples, or
+            with an index that no sample has; a server that needs a closure, or holds no parameter of the model; a model
+            whose parameters are all frozen, and whatever `train` refuses of model and data.
 
     Example:
         >>> from sofim_lab.federated import dirichlet_split, fed_sofim
@@ -72,32 +80,34 @@ def federate(
     """
     work = work or LocalWork()
     _refuse(data, parts, rounds, work, participation, privacy)
+    _refuse_server(model, data, server)
+    seed = whole_number("seed", seed)  # also one of NumPy, which PyTorch does not take
+    known = settings_of(server) | vars(work)
     random = torch.Generator().manual_seed(seed)
     label = name or type(server).__name__
     history, steps, seconds = [_score(model, data, 0, 0.0)], [], 0.0
-    diverged_at = None if math.isfinite(history[0].train_loss) else 0
+    diverged_at = None if finite(history[0], _PARTS) else 0
     for number in tqdm(
         range(1, rounds + 1), desc=label, unit="round", disable=not show_progress(progress), leave=False
     ):
         if diverged_at is not None:
             break
-        started, before = time.perf_counter(), parameters_to_vector(model.parameters()).detach()
+        started, before = time.perf_counter(), point_of(model.parameters())
         try:
-            _set_gradient(model, _aggregate(model, data, parts, work, participation, privacy, random))
+            _set_gradient(model, server, _aggregate(model, data, parts, work, participation, privacy, random))
             server.step()
         except FloatingPointError:  # SOFIM refuses what is not finite; the weights are as they were
             diverged_at = number
             break
-        length = float(torch.linalg.vector_norm(parameters_to_vector(model.parameters()).detach() - before))
+        length = float(torch.linalg.vector_norm(point_of(model.parameters()) - before))
         seconds += time.perf_counter() - started
         steps.append(StepRecord(number, number, history[-1].train_loss, length))
         scores = _score(model, data, number, seconds)
-        if math.isfinite(scores.train_loss):
+        if finite(scores, _PARTS):
             history.append(scores)
         else:
             diverged_at = number
-    known = {key: value for key, value in server.param_groups[0].items() if key != "params"}
-    known |= vars(work) | {"rounds": rounds, "clients": len(parts), "participation": participation}
+    known |= {"rounds": rounds, "clients": len(parts), "participation": participation}
     known |= {"clip": privacy.clip, "noise": privacy.noise} if privacy else {}
     return TrainingResult(
         label, type(server).__name__, known, seed, data.device.type, tuple(steps), tuple(history), diverged_at
@@ -122,9 +132,10 @@ def _aggregate(
     return (sizes / sizes.sum()) @ client_gradients(model, data.train, chosen, work, random)
 
 
-def _set_gradient(model: nn.Module, gradient: Tensor) -> None:
-    """Give each parameter its piece of the vector."""
-    parameters = list(model.parameters())
+def _set_gradient(model: nn.Module, server: Optimizer, gradient: Tensor) -> None:
+    """Give each parameter that is trained its piece of the vector, and the others none."""
+    server.zero_grad()
+    parameters = list(trainable(model).values())
     for p, piece in zip(parameters, gradient.split([p.numel() for p in parameters]), strict=True):
         p.grad = piece.view_as(p).clone()
 
@@ -146,12 +157,11 @@ def _refuse(
     privacy: Privacy | None,
 ) -> None:
     """Say what is wrong before anything is changed."""
-    if rounds < 0:
+    if whole_number("rounds", rounds) < 0:
         raise ValueError(f"rounds={rounds!r} must be 0 or more")
     if not 0 < participation <= 1:
         raise ValueError(f"participation={participation!r} must lie in (0, 1]: the share of the clients in a round")
-    if not parts or min(len(part) for part in parts) == 0:
-        raise ValueError("parts must hold at least one client, and no client without samples: see dirichlet_split")
+    refuse_parts(parts, len(data.train))
     if privacy is None:
         return
     if participation < 1 or work.steps > 1 or work.batch_size is not None:
@@ -165,3 +175,15 @@ def _refuse(
             f"privacy needs parts that hold each of the {len(data.train)} training images once, as dirichlet_split "
             "deals them: an image held twice would count twice"
         )
+
+
+def _refuse_server(model: nn.Module, data: Dataset, server: Optimizer) -> None:
+    """The server has gradients and nothing else: no closure; and they have to be those of this model."""
+    trainable(model)
+    needed = inspect.signature(server.step).parameters.get("closure")
+    if closure_kind(server) != "gradient" or (needed is not None and needed.default is inspect.Parameter.empty):
+        raise ValueError(
+            f"server={type(server).__name__} needs a closure, and clients send gradients alone: take one whose step() "
+            "needs none, e.g. fed_avg(rate=0.5)(model.parameters())"
+        )
+    refuse_bad_input(model, data, server, epochs=0, batch_size=1, evaluate_on=_PARTS)

@@ -70,11 +70,16 @@ def clip_rows(rows: Tensor, clip: float) -> tuple[Tensor, Tensor]:
     Returns:
         The rows g_i · min(1, C/‖g_i‖), and their norms before, shape (n,).
 
+    Raises:
+        ValueError: `clip` is not positive.
+
     Example:
         >>> clip_rows(torch.tensor([[3.0, 4.0], [0.3, 0.4]]), clip=1.0)[0]
         tensor([[0.6000, 0.8000],
                 [0.3000, 0.4000]])
     """
+    if not clip > 0:
+        raise ValueError(f"clip={clip!r} must be positive: it is the largest norm that a row may keep")
     norms = torch.linalg.vector_norm(rows, dim=1)
     return rows * (clip / norms.clamp(min=clip))[:, None], norms
 

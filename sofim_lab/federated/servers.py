@@ -1,5 +1,6 @@
 """Server optimizers: what is done with the clients' mean gradient; and SOFIM's warm-up."""
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
@@ -9,6 +10,7 @@ from torch.optim import Optimizer
 
 from sofim_lab.optim import SOFIM
 from sofim_lab.optim.kin import AlongMoment
+from sofim_lab.training.refusals import whole_number
 
 Server = Callable[[Iterable[nn.Parameter]], Optimizer]
 
@@ -49,10 +51,14 @@ def fed_sofim(
         rho: ρ > 0, in units of a squared gradient.
         beta: β of the mean.
         direction: v = m, or the latest aggregate (`gradient`).
-        warm_up: Rounds at the beginning in which the server descends along m at the rate η/ρ and F waits.
+        warm_up: Rounds at the beginning in which the server descends along m at the rate η/ρ and F waits;
+            the groups of parameters name it (`warm_up`), and hold the settings for afterwards between steps.
 
     Returns:
         A constructor that is given the parameters.
+
+    Raises:
+        ValueError: rate, rho or warm_up is out of its range.
 
     Example:
         >>> w = nn.Parameter(torch.tensor([0.0]))
@@ -68,6 +74,12 @@ def fed_sofim(
         DP-FedSOFIM, 2026, arXiv 2601.09166 (v the latest aggregate), and its authors' code (v = m, after an optional
         warm-up by m alone, there at the rate η).
     """
+    if not 0 <= rate < math.inf:
+        raise ValueError(f"rate={rate!r} must be 0 or more and finite, e.g. 1.0")
+    if not 0 < rho < math.inf:
+        raise ValueError(f"rho={rho!r} must be positive and finite, e.g. 0.5")
+    if whole_number("warm_up", warm_up) < 0:
+        raise ValueError(f"warm_up={warm_up} must be 0 or more rounds")
 
     def make(params: Iterable[nn.Parameter]) -> SOFIM:
         optimizer = SOFIM(params, lr=rate * rho, rho=rho, beta=beta, direction=direction)
@@ -79,8 +91,10 @@ def fed_sofim(
 
 
 def _let_f_wait(optimizer: SOFIM, rounds: int, settings: dict[str, Any]) -> None:
-    """For the first steps put a vast ρ, at the same η/ρ, in place of the settings."""
+    """In the first steps put a vast ρ, at the same η/ρ, in place of the settings; between steps those are in place."""
     taken = 0
+    for group in optimizer.param_groups:
+        group["warm_up"] = rounds
 
     def before(_: Optimizer, *unused: Any) -> None:
         nonlocal taken
@@ -90,4 +104,9 @@ def _let_f_wait(optimizer: SOFIM, rounds: int, settings: dict[str, Any]) -> None
         for group in optimizer.param_groups if taken <= rounds + 1 else ():
             group.update(waiting if taken <= rounds else settings)
 
+    def after(_: Optimizer, *unused: Any) -> None:
+        for group in optimizer.param_groups if taken <= rounds else ():
+            group.update(settings)
+
     optimizer.register_step_pre_hook(before)
+    optimizer.register_step_post_hook(after)

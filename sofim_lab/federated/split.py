@@ -64,11 +64,17 @@ def class_counts(labels: Tensor, parts: Sequence[Tensor], classes: int = 10) -> 
     Returns:
         Shape (K, C), int64.
 
+    Raises:
+        ValueError: A label is none of the classes 0 to C − 1.
+
     Example:
         >>> class_counts(torch.tensor([0, 1, 1]), [torch.tensor([0, 1]), torch.tensor([2])], classes=2)
         tensor([[1, 1],
                 [0, 1]])
     """
+    strange = labels[(labels < 0) | (labels >= classes)]
+    if len(strange):
+        raise ValueError(f"classes={classes!r}, but a label is {int(strange[0])}: with C classes they are 0 to C - 1")
     return torch.stack([torch.bincount(labels[part], minlength=classes) for part in parts])
 
 
@@ -85,6 +91,9 @@ def unevenness(labels: Tensor, parts: Sequence[Tensor], classes: int = 10) -> fl
 
     Returns:
         0 for equal mixtures; towards 1 where each client has a rare class of its own.
+
+    Raises:
+        ValueError: As in `class_counts`.
 
     Example:
         >>> unevenness(torch.tensor([0, 0, 1, 1]), [torch.tensor([0, 1]), torch.tensor([2, 3])], classes=2)

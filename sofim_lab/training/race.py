@@ -11,9 +11,9 @@ from sofim_lab.optim import registry
 from sofim_lab.problems import Dataset
 from sofim_lab.problems.seeding import seeded
 from sofim_lab.problems.streams import Stream, shuffled
-from sofim_lab.training._refusals import refuse_known, seeds_of
 from sofim_lab.training.closures import LossFunction
 from sofim_lab.training.progress import show_progress
+from sofim_lab.training.refusals import refuse_known, seeds_of
 from sofim_lab.training.result import RaceResult
 from sofim_lab.training.train import Callback, train
 

@@ -13,9 +13,9 @@ from sofim_lab.optim import registry
 from sofim_lab.optim.entry import Entry
 from sofim_lab.problems import DEVICES, Dataset, build_model, load_dataset, streams
 from sofim_lab.problems.seeding import seeded
-from sofim_lab.training._refusals import refuse_bad_input
 from sofim_lab.training.configurations import Configuration, digest
 from sofim_lab.training.provenance import CODE, SOFTWARE
+from sofim_lab.training.refusals import refuse_bad_input
 from sofim_lab.training.result import EpochRecord, TrainingResult
 from sofim_lab.training.store import Run
 from sofim_lab.training.train import train

@@ -16,11 +16,11 @@ from sofim_lab.optim import NotFiniteError
 from sofim_lab.problems import Dataset, Split
 from sofim_lab.problems.seeding import seeded
 from sofim_lab.problems.streams import Stream, shuffled
-from sofim_lab.training._refusals import PARTS, parts_of, refuse_bad_input, refuse_uncalled, seeds_of
 from sofim_lab.training.closures import LossFunction, make_closure
 from sofim_lab.training.evaluate import evaluate, mode
 from sofim_lab.training.point import point_of
 from sofim_lab.training.progress import show_progress
+from sofim_lab.training.refusals import PARTS, parts_of, refuse_bad_input, refuse_uncalled, seeds_of
 from sofim_lab.training.result import EpochRecord, StepRecord, TrainingResult
 
 Callback = Callable[[StepRecord], object]

@@ -15,10 +15,10 @@ from sofim_lab.optim import registry
 from sofim_lab.problems import Dataset
 from sofim_lab.problems.seeding import random_state, seeded
 from sofim_lab.problems.streams import Stream, shuffled
-from sofim_lab.training._refusals import parts_of, refuse_bad_input, refuse_known, refuse_uncalled, seeds_of
 from sofim_lab.training.closures import LossFunction
 from sofim_lab.training.progress import show_progress
 from sofim_lab.training.race import OptimizerFactory
+from sofim_lab.training.refusals import parts_of, refuse_bad_input, refuse_known, refuse_uncalled, seeds_of
 from sofim_lab.training.result import EpochRecord, StepRecord, TrainingResult
 from sofim_lab.training.stack import Stack
 from sofim_lab.training.train import finite, record, settings_of, training

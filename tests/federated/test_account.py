@@ -91,3 +91,9 @@ def test_the_ends():
 def test_what_is_out_of_range_is_named(call, named):
     with pytest.raises(ValueError, match=named):
         call()
+
+
+@pytest.mark.parametrize("releases", [math.inf, math.nan, 1.5])
+def test_releases_that_cannot_be_counted_are_named(releases):
+    with pytest.raises(ValueError, match=f"releases={releases}"):
+        composed_mu(1.0, releases)

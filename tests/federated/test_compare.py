@@ -1,5 +1,6 @@
 """Every server has the same budget, is tuned on one seed and reported on others."""
 
+import numpy as np
 import pytest
 
 from sofim_lab.federated import compare, rounds_to
@@ -40,9 +41,21 @@ def test_rounds_to_a_target_are_none_where_it_was_not_reached():
         ({"a": (1,)}, (1,), "must name every server"),
         ({"a": (1,), "b": (1,)}, (0, 1), "other seeds than tuning_seed=0"),
         ({"a": (1,), "b": (1,)}, (), "at least one"),
+        ({"a": (), "b": ()}, (1,), "at least one rate"),
     ],
 )
 def test_unequal_budgets_and_shared_seeds_are_refused(rates, seeds, named):
     servers = {"a": lambda rate: rate, "b": lambda rate: rate}
     with pytest.raises(ValueError, match=named):
         compare(servers, rates, pretend, tuning_seed=0, seeds=seeds)
+
+
+def test_a_validation_loss_that_is_nan_does_not_win():
+    def run(name, rate, seed):
+        loss = float("nan") if rate == 1 else 0.5
+        return TrainingResult(name, "SGD", {}, seed, "cpu", (), (EpochRecord(0, 1.0, loss, 0.5, 0.5, 0.0),))
+
+    found = compare({"a": lambda rate: rate}, {"a": (1, 2)}, run, tuning_seed=0, seeds=np.array([1, 2]))
+    assert found.rates == {"a": 2}
+    assert found.tuning["a", 1] == float("inf")
+    assert [run.seed for run in found.race["a"]] == [1, 2]

@@ -2,7 +2,9 @@
 
 import copy
 import math
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -20,8 +22,8 @@ from sofim_lab.federated import (
     fed_sofim,
     federate,
 )
-from sofim_lab.optim import SOFIM
-from sofim_lab.problems import load_digits, mlp
+from sofim_lab.optim import SOFIM, Newton
+from sofim_lab.problems import Split, load_digits, mlp
 
 DATA = load_digits("cpu", dtype=torch.float64)
 PARTS = dirichlet_split(DATA.train.y, 7, 0.2)
@@ -167,6 +169,11 @@ def test_a_run_that_diverges_says_when(make):
         ({"participation": 0.0}, "participation=0.0"),
         ({"parts": []}, "at least one client"),
         ({"parts": [torch.tensor([1]), torch.tensor([], dtype=torch.int64)]}, "without samples"),
+        ({"parts": [torch.tensor([3]), torch.tensor([1197])]}, r"parts\[1\] holds the index 1197"),
+        ({"parts": [torch.tensor([-1])]}, r"parts\[0\] holds the index -1"),
+        ({"privacy": Privacy(1.0, 1.0), "parts": [torch.arange(1197) + 100_000]}, "the index 101196"),
+        ({"rounds": 1.5}, "rounds=1.5 must be a whole number"),
+        ({"seed": 0.5}, "seed=0.5 must be a whole number"),
         ({"privacy": Privacy(1.0, 1.0), "participation": 0.5}, "privacy needs participation=1.0"),
         ({"privacy": Privacy(1.0, 1.0), "work": LocalWork(steps=2)}, "privacy needs participation=1.0"),
         ({"privacy": Privacy(1.0, 1.0), "work": LocalWork(batch_size=5)}, "privacy needs participation=1.0"),
@@ -181,7 +188,9 @@ def test_what_is_out_of_range_is_named_and_nothing_moves(options, named):
     assert torch.equal(vector(model), before)
 
 
-@pytest.mark.parametrize("options", [{"steps": 0}, {"rate": 0.0}, {"batch_size": 0}])
+@pytest.mark.parametrize(
+    "options", [{"steps": 0}, {"steps": 1.5}, {"steps": math.nan}, {"rate": 0.0}, {"batch_size": 0}]
+)
 def test_local_work_out_of_range_is_named(options):
     (name, value), *_ = options.items()
     with pytest.raises(ValueError, match=f"{name}={value}"):
@@ -192,3 +201,90 @@ def test_running_statistics_are_refused():
     model = nn.Sequential(nn.Linear(64, 5), nn.BatchNorm1d(5), nn.Linear(5, 10)).double()
     with pytest.raises(ValueError, match=r"buffer '1.running_mean'"):
         client_gradients(model, DATA.train, PARTS, LocalWork(), torch.Generator())
+
+
+@pytest.mark.parametrize("privacy", [None, Privacy(1.0, 1.0)])
+def test_frozen_parameters_stay_and_the_others_learn(privacy):
+    model = network()
+    model[0].weight.requires_grad_(False)
+    model[0].weight.grad = torch.ones_like(model[0].weight)  # left over from before it was frozen
+    before = copy.deepcopy(model)
+    federate(model, DATA, fed_avg(0.5)(model.parameters()), PARTS, rounds=2, privacy=privacy, progress=False)
+    assert torch.equal(model[0].weight, before[0].weight)
+    assert all(not torch.equal(p, q) for p, q in list(zip(model.parameters(), before.parameters(), strict=True))[1:])
+
+
+def test_clients_leave_frozen_parameters_out():
+    model, work = network(), LocalWork()
+    sent = client_gradients(model, DATA.train, PARTS, work, torch.Generator())
+    model[0].weight.requires_grad_(False)
+    rest = client_gradients(model, DATA.train, PARTS, work, torch.Generator())
+    assert (rest - sent[:, model[0].weight.numel() :]).abs().max() <= 1e-15
+
+
+def test_a_model_that_is_frozen_altogether_is_refused():
+    model = network().requires_grad_(False)
+    with pytest.raises(ValueError, match="no parameter to train"):
+        federate(model, DATA, fed_avg(0.5)(model.parameters()), PARTS, progress=False)
+    with pytest.raises(ValueError, match="no parameter to train"):
+        client_gradients(model, DATA.train, PARTS, LocalWork(), torch.Generator())
+
+
+@pytest.mark.parametrize(
+    ("make", "named"),
+    [
+        (lambda model: fed_avg(0.5)(network(1).parameters()), "holds no parameter of this model"),
+        (lambda model: torch.optim.LBFGS(model.parameters()), "server=LBFGS needs a closure"),
+        (lambda model: Newton(model.parameters()), "server=Newton needs a closure"),
+    ],
+)
+def test_a_server_that_cannot_serve_is_refused(make, named):
+    model = network()
+    before = vector(model)
+    with pytest.raises(ValueError, match=named):
+        federate(model, DATA, make(model), PARTS, progress=False)
+    assert torch.equal(vector(model), before)
+
+
+def test_a_validation_loss_that_is_not_finite_ends_the_run():
+    x = DATA.val.x.clone()
+    x[0] = 1e308
+    data = replace(DATA, val=Split(x, DATA.val.y))
+    model = mlp((64, 10), device="cpu", dtype=torch.float64)
+    run = federate(model, data, fed_avg(1e4)(model.parameters()), PARTS, rounds=3, progress=False)
+    assert run.diverged_at == 1
+    assert math.isfinite(run.final.train_loss)
+
+
+@pytest.mark.parametrize("rounds", [1, 3])
+def test_the_settings_of_a_warm_up_are_those_meant(rounds):
+    model = network()
+    server = fed_sofim(0.5, rho=2.0, direction="gradient", warm_up=2)(model.parameters())
+    for _ in range(2):
+        run = federate(model, DATA, server, PARTS, rounds=rounds, progress=False)
+        assert [run.settings[key] for key in ("lr", "rho", "direction", "warm_up")] == [1.0, 2.0, "gradient", 2]
+
+
+def test_a_seed_of_numpy_is_a_seed():
+    ends = []
+    for seed in (3, np.int64(3)):
+        model = network()
+        run = federate(
+            model, DATA, fed_avg(0.5)(model.parameters()), PARTS, rounds=1, participation=0.4, seed=seed, progress=False
+        )
+        ends.append(vector(model))
+        assert type(run.seed) is int
+    assert torch.equal(*ends)
+
+
+@pytest.mark.parametrize("options", [{"rate": -1.0}, {"rho": -1.0}, {"rho": math.nan}, {"warm_up": -1}])
+def test_settings_of_sofim_out_of_range_are_named(options):
+    ((name, value),) = options.items()
+    with pytest.raises(ValueError, match=f"{name}={value}"):
+        fed_sofim(**{"rate": 1.0, **options})
+
+
+@pytest.mark.parametrize("parts", [[], [torch.tensor([1]), torch.tensor([], dtype=torch.int64)]])
+def test_clients_without_samples_are_refused(parts):
+    with pytest.raises(ValueError, match="no client without samples"):
+        client_gradients(network(), DATA.train, parts, LocalWork(), torch.Generator())

@@ -111,3 +111,9 @@ def test_what_is_out_of_range_is_named(options):
         Privacy(**{"clip": 1.0, "noise": 1.0, **options})
     with pytest.raises(ValueError, match="holders=0"):
         private_gradient(network(), X, Y, Privacy(1.0, 1.0), torch.Generator(), holders=0)
+
+
+@pytest.mark.parametrize("clip", [0.0, -1.0, math.nan])
+def test_a_clipping_norm_that_is_not_positive_is_named(clip):
+    with pytest.raises(ValueError, match=f"clip={clip}"):
+        clip_rows(torch.ones(2, 3), clip)

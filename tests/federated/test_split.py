@@ -72,3 +72,9 @@ def test_shares_are_those_of_a_dirichlet_distribution():
 def test_what_is_out_of_range_is_named(labels, clients, alpha, named):
     with pytest.raises(ValueError, match=named):
         dirichlet_split(labels, clients, alpha)
+
+
+@pytest.mark.parametrize("label", [-1, 2])
+def test_a_label_that_is_no_class_is_named(label):
+    with pytest.raises(ValueError, match=f"classes=2, but a label is {label}"):
+        class_counts(torch.tensor([0, label]), [torch.tensor([0]), torch.tensor([1])], classes=2)
