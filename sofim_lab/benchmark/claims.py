@@ -121,8 +121,9 @@ def judge(claim: Claim, data: str, found: Benchmark, costs: pd.DataFrame | None 
     if not finals:
         return Verdict(claim, data, "undecided", reason="not run")
     if claim.unit not in UNITS:
-        measured = set() if costs is None else set(costs["task"])
-        finals = [one for one in finals if one.task.title in measured]
+        measured = set() if costs is None else set(zip(costs["task"], costs["optimizer"], strict=True))
+        both = ("SOFIM", claim.rival)
+        finals = [one for one in finals if all((one.task.title, name) in measured for name in both)]
         if not finals:
             return Verdict(claim, data, "undecided", reason="costs not measured")
     once = claim.unit in ("seconds an epoch", "bytes of state")  # whatever the target

@@ -19,6 +19,7 @@ def run_pilot(
     protocol: Protocol,
     store: str | Path | None = None,
     *,
+    device: str = "cpu",
     n_jobs: int | None = None,
     keep_other_code: bool = False,
     progress: bool | None = None,
@@ -28,6 +29,7 @@ def run_pilot(
     Args:
         protocol: Its tasks are run; targets that they have already are not used.
         store: See `sofim_lab.training.sweep`.
+        device: Where each run computes.
         n_jobs: See there.
         keep_other_code: See there.
         progress: Show bars.
@@ -47,6 +49,7 @@ def run_pilot(
                 **task.setting,
                 seeds=SEEDS,
                 store=store,
+                device=device,
                 n_jobs=n_jobs,
                 keep_other_code=keep_other_code,
                 progress=progress,

@@ -58,13 +58,15 @@ def run(
     return Benchmark(protocol, finals, *_studies(protocol, finals, source))
 
 
-def read(protocol: Protocol, store: str | Path, *, device: str = "cpu") -> Benchmark:
+def read(protocol: Protocol, store: str | Path, *, device: str = "cpu", together: bool = False) -> Benchmark:
     """What a store holds of a protocol, also while `run` adds to it; a task that is not complete counts as not run.
 
     Args:
         protocol: What was asked for.
         store: The file.
         device: Where the runs were computed.
+        together: Whether they were computed many in one pass. As those of another dtype than float32, the others are
+            other runs.
 
     Returns:
         `Benchmark` with the tasks that are complete.
@@ -72,7 +74,8 @@ def read(protocol: Protocol, store: str | Path, *, device: str = "cpu") -> Bench
     Raises:
         FileNotFoundError: There is none.
     """
-    known = {_place(run): run for run in Sweep.read(store).runs if run["device"] == device}
+    kind = (device, "float32", together)
+    known = {_place(run): run for run in Sweep.read(store).runs if _kind(run) == kind}
 
     def source(few: Sequence[Configuration], task: Task, seeds: Sequence[int], splits: Sequence[str]) -> Sweep:
         where = (task.model, task.data, task.stream, task.batch_size, task.epochs, tuple(splits))
@@ -91,6 +94,11 @@ def read(protocol: Protocol, store: str | Path, *, device: str = "cpu") -> Bench
         return Benchmark(protocol, finals, *_studies(protocol, finals, source))
     except NotRun:
         return Benchmark(protocol, finals)
+
+
+def _kind(run: Mapping[str, Any]) -> tuple[str, str, bool]:
+    """How a run was computed."""
+    return run["device"], run["dtype"], bool(run.get("together"))
 
 
 def _place(run: Mapping[str, Any]) -> tuple[object, ...]:

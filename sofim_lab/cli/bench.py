@@ -34,7 +34,7 @@ def command(arguments: argparse.Namespace) -> int:
     folder.mkdir(parents=True, exist_ok=True)  # where nothing can be written, that is said before hours of work
     try:
         if arguments.pilot:
-            targets = run_pilot(protocol, store.with_name(f"{store.stem}-pilot.jsonl"), **how)
+            targets = run_pilot(protocol, store.with_name(f"{store.stem}-pilot.jsonl"), device=arguments.device, **how)
             print(table(targets.reset_index(names="task")))
             return 0
         there = {"device": arguments.device}

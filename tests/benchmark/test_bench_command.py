@@ -110,6 +110,13 @@ def test_an_output_that_cannot_be_written_is_named_before_anything_is_run(folder
     assert f"{store / 'here'}: Not a directory" in capsys.readouterr().err
 
 
+def test_the_pilot_computes_where_it_is_told(tmp_path, monkeypatch):
+    pilot = Mock(return_value=pd.DataFrame({"rate": [0.1]}, index=["digits, mlp"]))
+    monkeypatch.setattr("sofim_lab.cli.bench.run_pilot", pilot)
+    assert main(["bench", "--profile", "tiny", "--out", str(tmp_path), "--pilot", "--device", "mps"]) == 0
+    assert pilot.call_args.kwargs["device"] == "mps"
+
+
 def test_the_pilot_prints_targets_or_says_why_not(tmp_path, capsys, monkeypatch):
     at = ["bench", "--profile", "tiny", "--out", str(tmp_path), "--pilot", "--no-progress"]
     assert main(at) == 2  # one epoch is too little

@@ -77,6 +77,8 @@ def test_seconds_are_epochs_times_the_seconds_of_an_epoch():
     rows = [(TASK.title, name, k, s, 8) for k in (1, 2, 3) for name, s in (("SOFIM", 0.3), ("Adam", 0.2))]
     costs = pd.DataFrame(rows, columns=["task", "optimizer", "round", "seconds", "state_bytes"])
     assert judge(slow, "digits", found, costs).ratio.estimate == pytest.approx(4 * 0.3 / (5 * 0.2))
+    for of_one in (costs[costs["optimizer"] == "SOFIM"], costs[costs["optimizer"] == "Adam"]):
+        assert judge(slow, "digits", found, of_one).reason == "costs not measured"
     step = judge(Claim("", "Adam", "seconds an epoch", threshold=1.1), "digits", found, costs)
     assert (step.status, step.cells) == ("not supported", (1, 0, 1, 0))
     state = judge(Claim("", "Adam", "bytes of state", threshold=1.1), "digits", found, costs)

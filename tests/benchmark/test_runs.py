@@ -12,6 +12,7 @@ from sofim_lab.benchmark.protocol import Protocol
 from sofim_lab.benchmark.stages import SCALAR, ablated, judged, scanned, tuned
 from sofim_lab.problems import DATASETS, MODELS
 from sofim_lab.problems.streams import get
+from sofim_lab.training.task import key_of
 
 TITLE = TINY.tasks[0].title
 
@@ -81,6 +82,22 @@ def test_other_epochs_in_the_same_store_are_other_runs(tiny):
     _, store = tiny
     task = dataclasses.replace(TINY.tasks[0], epochs=1)
     assert read(dataclasses.replace(TINY, tasks=(task,), studied=task), store).finals == {}
+
+
+@pytest.mark.parametrize("other", [{"dtype": "float64"}, {"together": 4}, {"device": "cuda"}])
+def test_runs_that_were_computed_otherwise_are_other_runs(tiny, tmp_path, other):
+    """The last line of a place would win."""
+    found, store = tiny
+    more = [json.loads(line) | other for line in store.read_text(encoding="utf-8").splitlines()]
+    for line in more:
+        line["run"] = key_of(line)
+        line["history"]["train_loss"] = [0.0 for _ in line["history"]["train_loss"]]
+    both = tmp_path / "both.jsonl"
+    extra = "".join(json.dumps(line) + "\n" for line in more)
+    both.write_text(store.read_text(encoding="utf-8") + extra, encoding="utf-8")
+    again = read(TINY, both).finals[TITLE].times("train_loss")
+    for name, times in found.finals[TITLE].times("train_loss").items():
+        assert (again[name] == times).all()
 
 
 def test_sofim_as_one_scalar_is_sofim(tiny):
