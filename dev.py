@@ -112,6 +112,12 @@ def commands(name: str, rest: list[str]) -> list[list[str]]:
     ]
 
 
+def shown(command: list[str]) -> str:
+    """The name of a command in a summary: `ruff format`, `mypy`."""
+    words = command[2:] if command[1:2] == ["-m"] else [Path(command[0]).stem]
+    return " ".join(words[:2])
+
+
 def call(command: list[str]) -> int:
     """Run a command to its end. Ctrl-C reaches the child too, and it is the child that tidies up and reports."""
     child = subprocess.Popen(command, cwd=ROOT)
@@ -141,10 +147,12 @@ def main(argv: list[str]) -> int:
         set_up(cpu, "".join(chosen[:1]))
     except KeyboardInterrupt:
         sys.exit("dev.py: the set-up was interrupted; the next call starts it over.")
-    status = 0
-    for command in commands(argv[0], argv[1:]):
-        status = call(command) or status
-    return status
+    steps = commands(argv[0], argv[1:])
+    statuses = [call(command) for command in steps]
+    if len(statuses) > 1:  # what failed scrolled away, and the last one's own words may be of success
+        failed = [shown(command) for command, status in zip(steps, statuses, strict=True) if status]
+        print(f"{argv[0]}: " + (f"FAILED: {', '.join(failed)}" if failed else f"all {len(statuses)} passed"))
+    return next(filter(None, statuses), 0)
 
 
 if __name__ == "__main__":

@@ -230,12 +230,20 @@ def test_the_whole_suite_uses_all_processors_and_counts_lines(machine, argv, cho
     assert {"-n", "--cov"} <= set(machine.dev.WHOLE_SUITE)
 
 
-def test_lint_checks_everything_and_fails_if_any_part_fails(machine):
-    statuses = iter([0, 3, 0, 0, 0, 0, 0])
-    machine.dev.call = lambda command: machine.started.append(command) or next(statuses)
-    assert machine.dev.main(["lint"]) == 3
+@pytest.mark.parametrize(
+    ("statuses", "status", "summary"),
+    [
+        ([0, 3, 0, 0, 4, 0, 0], 3, "lint: FAILED: ruff format, codespell"),
+        ([0] * 7, 0, "lint: all 7 passed"),
+    ],
+)
+def test_lint_checks_everything_and_says_at_its_end_which_parts_failed(machine, capsys, statuses, status, summary):
+    left = iter(statuses)
+    machine.dev.call = lambda command: machine.started.append(command) or next(left)
+    assert machine.dev.main(["lint"]) == status
     programs = [Path(command[0]).stem for command in machine.started]
     assert programs == ["python", "python", "mypy", "lint-imports", "codespell", "check-jsonschema", "zizmor"]
+    assert capsys.readouterr().out.splitlines()[-1] == summary
 
 
 @pytest.mark.parametrize(("argv", "status"), [([], 2), (["tset"], 2), (["--cpu"], 2), (["--help"], 0), (["-h"], 0)])
