@@ -1,6 +1,6 @@
 """How long 32 runs of a small network on the digits take: one by one, in two processes, and in one pass.
 
-python benchmarks/many_runs.py [epochs]
+python benchmarks/many_runs.py [epochs [device]]
 """
 
 import sys
@@ -18,25 +18,26 @@ from sofim_lab.training.task import load  # read once in each process, as a swee
 
 RUNS = 32
 EPOCHS = int(sys.argv[1]) if len(sys.argv) > 1 else 2
+DEVICE = sys.argv[2] if len(sys.argv) > 2 else "cpu"
 
 
 def alone(sizes, name, seed):
     """One run by `train`."""
     torch.set_num_threads(1)
-    model = mlp(sizes, seed=seed, device="cpu")
+    model = mlp(sizes, seed=seed, device=DEVICE)
     optimizer = registry.make(name, model.parameters())
-    return train(model, load("digits", "cpu", "float32"), optimizer, epochs=EPOCHS, seed=seed, progress=False)
+    return train(model, load("digits", DEVICE, "float32"), optimizer, epochs=EPOCHS, seed=seed, progress=False)
 
 
 def together(sizes, name, seeds):
     """The same runs in one pass."""
     torch.set_num_threads(1)
     runs = [(partial(registry.make, name), seed) for seed in seeds]
-    return train_many(partial(_model, sizes), load("digits", "cpu", "float32"), runs, epochs=EPOCHS, progress=False)
+    return train_many(partial(_model, sizes), load("digits", DEVICE, "float32"), runs, epochs=EPOCHS, progress=False)
 
 
 def _model(sizes, seed):
-    return mlp(sizes, seed=seed, device="cpu")
+    return mlp(sizes, seed=seed, device=DEVICE)
 
 
 def one_after_another(run):

@@ -7,6 +7,7 @@ Properties are tried on the same examples each time, so that a change is judged 
 ones is `--hypothesis-profile=search`, which `dev.py test --all` takes.
 """
 
+import importlib
 import math
 import os
 import subprocess
@@ -50,9 +51,16 @@ def pytest_runtest_call(item):
 
 
 def pytest_collection_modifyitems(config, items):
-    """Where several processes share the files, the run of all lessons begins first: last, it would be waited for."""
+    """Where several processes share the files, the run of all lessons begins first: last, it would be waited for.
+
+    What is marked `gpu` is skipped where there is none.
+    """
     if hasattr(config, "workerinput"):
         items.sort(key=lambda item: item.path.name != "test_course_runs.py")
+    on_a_gpu = [item for item in items if item.get_closest_marker("gpu")]
+    if on_a_gpu and not importlib.import_module("torch").cuda.is_available():
+        for item in on_a_gpu:
+            item.add_marker(pytest.mark.skip(reason="no CUDA device"))
 
 
 @pytest.fixture(autouse=True)

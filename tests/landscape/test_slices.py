@@ -344,7 +344,6 @@ def test_old_style_weight_norm_can_be_copied():
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 @pytest.mark.parametrize("name", ["tanh", "cnn", "residual", "recurrent"])
 def test_a_gpu_gives_the_same_slice(name):
     model = build(name)

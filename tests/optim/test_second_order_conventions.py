@@ -318,7 +318,6 @@ def test_a_step_without_closure_is_told_what_to_pass(make):
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 @each
 @pytest.mark.parametrize("solver", ["dense", "cg"])
 def test_steps_on_a_cuda_device_are_those_on_the_cpu(make, solver):

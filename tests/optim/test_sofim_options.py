@@ -116,7 +116,6 @@ def test_capturable_keeps_its_counts_on_the_device():
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="skipped: no CUDA device")
 @each_variant
 def test_a_cuda_graph_replays_the_step(variant):
     options = {"lr": 0.1, "capturable": True} | VARIANTS[variant]

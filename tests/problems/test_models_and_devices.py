@@ -50,7 +50,6 @@ def test_cuda_without_cuda_says_what_to_do():
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_a_cuda_device_that_is_not_there():
     with pytest.raises(ValueError, match="there are only"):
         resolve_device("cuda:99")

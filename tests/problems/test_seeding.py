@@ -28,7 +28,6 @@ def test_a_device_that_is_not_asked_for_keeps_its_state(monkeypatch, module):
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_a_cuda_device_is_seeded_and_put_back():
     cuda = torch.device("cuda")
     before = torch.cuda.get_rng_state(cuda)

@@ -94,7 +94,6 @@ def _few(digits):
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 @pytest.mark.parametrize("name", ["SOFIM", "NystromSGD", "LowRankFisher"])
 def test_a_gpu_counts_the_same(digits, name):
     there = load_digits("cuda", dtype=torch.float64)

@@ -235,7 +235,6 @@ def test_no_bar_in_a_report(digits, monkeypatch, capsys):
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_a_gpu_sees_the_same_batches():
     cpu, gpu = (
         train(model, load_digits(place), SOFIM(model.parameters()), epochs=1, progress=False)
