@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sofim_lab.benchmark.intervals import Interval, paired_ratio
+from sofim_lab.benchmark.intervals import Interval, exact_ratio, paired_ratio
 from sofim_lab.benchmark.protocol import MEASURES
 from sofim_lab.benchmark.results import Benchmark, Final
 from sofim_lab.benchmark.targets import UNITS
@@ -115,7 +115,8 @@ def judge(claim: Claim, data: str, found: Benchmark, costs: pd.DataFrame | None 
         costs: Of `measure_costs`, for what is in seconds or bytes.
 
     Returns:
-        `Verdict`; undecided if the data set was not run, or the rival, or the costs were not measured.
+        `Verdict`; undecided if the data set was not run, or the rival, or the costs were not measured, and where
+        there is one seed alone (of costs: one round; bytes are counted, and one count decides).
     """
     finals = [one for one in found.on(data, shifted=claim.shifted) if claim.rival in one.chosen]
     if not finals:
@@ -130,9 +131,10 @@ def judge(claim: Claim, data: str, found: Benchmark, costs: pd.DataFrame | None 
     names = ("train_loss",) if once else tuple(MEASURES)
     pairs = [_pair(claim, one, measure, costs) for one in finals for measure in names]
     ours, theirs = (np.stack(side) for side in zip(*pairs, strict=True))
-    alone = [decide(paired_ratio(a, b), claim.threshold) for a, b in zip(ours, theirs, strict=True)]
+    compare = exact_ratio if claim.unit == "bytes of state" else paired_ratio
+    alone = [decide(compare(a, b), claim.threshold) for a, b in zip(ours, theirs, strict=True)]
     counts = (alone.count("supported"), alone.count("not supported"), alone.count("undecided"))
-    ratio = paired_ratio(ours, theirs)
+    ratio = compare(ours, theirs)
     return Verdict(claim, data, decide(ratio, claim.threshold), ratio, (len(alone), *counts))
 
 

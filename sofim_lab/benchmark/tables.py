@@ -93,7 +93,7 @@ def usable_rates(found: Benchmark) -> pd.DataFrame:
     """How far an optimizer's learning rate may be off, a row an optimizer.
 
     Usable is a multiple of the selected rate after which the training loss at the end is at most twice the optimizer's
-    best; spoilt, a larger rate after which it is no lower than before the first step.
+    best; spoilt, a larger rate after which it is no lower than before the first step, or at which no run ends well.
 
     Args:
         found: A benchmark with scans.
@@ -106,7 +106,8 @@ def usable_rates(found: Benchmark) -> pd.DataFrame:
     for name, by_factor in found.scans.items():
         ends = {factor: last_epoch(sweep)["train_loss"] for factor, sweep in by_factor.items()}
         usable = [factor for factor, loss in ends.items() if loss <= 2 * min(ends.values()) < np.inf]
-        spoilt = [factor for factor, loss in ends.items() if factor > 1 and loss >= _start(by_factor[factor])]
+        # Runs that all failed have no start either: nan, to which nothing compares.
+        spoilt = [f for f, loss in ends.items() if f > 1 and not loss < _start(by_factor[f])]
         row = {"optimizer": name, "usable": len(usable), "tried": len(ends)}
         span = {"lowest": min(usable, default=np.nan), "highest": max(usable, default=np.nan)}
         rows.append({**row, **span, "spoilt_from": min(spoilt, default=np.nan)})

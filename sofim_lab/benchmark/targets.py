@@ -21,6 +21,8 @@ def reached(values: pd.Series, measure: str, target: float) -> pd.Series:
 def time_to_target(frame: pd.DataFrame, measure: str, target: float, unit: str = "epoch") -> pd.Series:
     """The first epoch end at which each run has reached the target; infinite where it never does (censored).
 
+    What holds before the first step is no merit of an optimizer: epoch 0 does not count, and the smallest time is 1.
+
     Args:
         frame: Rows of a sweep, one an epoch, epoch 0 (before the first step) included.
         measure: A column, e.g. `train_loss`.
@@ -44,6 +46,7 @@ def time_to_target(frame: pd.DataFrame, measure: str, target: float, unit: str =
         raise ValueError(f"measure={measure!r} is unknown: choose one of {', '.join((*MEASURES, TUNED_ON))}")
     if unit not in UNITS:
         raise ValueError(f"unit={unit!r} is unknown: choose one of {', '.join(UNITS)}")
-    times = frame[unit].where(reached(frame[measure], measure, target), np.inf).astype(float)
+    there = reached(frame[measure], measure, target) & (frame["epoch"] > 0)
+    times = frame[unit].where(there, np.inf).astype(float)
     # Both units grow with the epochs, so that the first epoch has the smallest.
     return times.groupby([frame["configuration"], frame["seed"]], sort=False).min()

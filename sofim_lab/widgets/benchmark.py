@@ -128,6 +128,6 @@ def target_explorer(found: Benchmark) -> Explorer[TargetState]:
 
 
 def _arrivals(curves: NDArray[np.float64], target: float) -> NDArray[np.float64]:
-    """The first epoch of each seed at the target, at least 1; infinite where there is none."""
-    there = curves <= target
-    return np.where(there.any(axis=1), np.maximum(there.argmax(axis=1), 1), np.inf)
+    """The first epoch of each seed, from 1, that ends at the target; infinite where there is none."""
+    there = curves[:, 1:] <= target
+    return np.where(there.any(axis=1), there.argmax(axis=1) + 1, np.inf)

@@ -14,7 +14,8 @@ def run_of(configuration, seed, losses, task=TASK, passes=1.0, lengths=(0.1,) * 
     history = {"epoch": list(epochs), "seconds": [0.01 * e for e in epochs]}
     history["gradient_evaluations"] = [passes * e for e in epochs]
     history |= {f"{part}_loss": list(losses) for part in ("train", "val", "test")}
-    history |= {f"{part}_accuracy": [1 - loss / 2 for loss in losses] for part in ("train", "val", "test")}
+    shares = [None if loss is None else 1 - loss / 2 for loss in losses]
+    history |= {f"{part}_accuracy": list(shares) for part in ("train", "val", "test")}
     where = {name: getattr(task, name) for name in ("model", "data", "stream", "batch_size", "epochs")}
     return {
         "run": f"{configuration.key}-{seed}",

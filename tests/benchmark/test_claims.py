@@ -42,6 +42,19 @@ def test_runs_that_never_arrive_count():
     assert most.ratio.high == math.inf
 
 
+def test_one_seed_decides_nothing():
+    found = verdict([2], [4])
+    assert found.status == "undecided"
+    assert "ratio 0.5 [0, ∞] of 3 cells (0 supported, 0 not supported, 3 undecided" in str(found)
+
+
+def test_a_target_that_holds_at_the_start_is_reached_with_the_first_epoch():
+    at_once, lost_again = [0.01] * 11, [0.01, 1.0, *[0.01] * 9]
+    found = verdict([at_once] * 3, [at_once] * 3)
+    assert (found.status, str(found.ratio)) == ("not supported", "1 [1, 1]")
+    assert str(verdict([at_once] * 3, [lost_again] * 3).ratio) == "0.5 [0.5, 0.5]"
+
+
 def test_passes_may_turn_the_verdict_round():
     times = {"SOFIM": [5, 6, 7], "Adam": [4, 5, 6]}
     passes = {"SOFIM": 1.0, "Adam": 12.0}
@@ -83,6 +96,20 @@ def test_seconds_are_epochs_times_the_seconds_of_an_epoch():
     assert (step.status, step.cells) == ("not supported", (1, 0, 1, 0))
     state = judge(Claim("", "Adam", "bytes of state", threshold=1.1), "digits", found, costs)
     assert (state.status, state.ratio.estimate) == ("supported", 1.0)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "ratio", "status"),
+    [(8, 0, math.inf, "not supported"), (0, 8, 0.0, "supported"), (0, 0, 1.0, "supported")],
+)
+def test_an_optimizer_may_keep_nothing_at_all(ours, theirs, ratio, status):
+    found = bench(final({"SOFIM": [4, 4, 4], "Adam": [5, 5, 5]}))
+    rows = [(TASK.title, name, 1, 0.1, state) for name, state in (("SOFIM", ours), ("Adam", theirs))]
+    costs = pd.DataFrame(rows, columns=["task", "optimizer", "round", "seconds", "state_bytes"])
+    state = judge(Claim("", "Adam", "bytes of state", threshold=1.1), "digits", found, costs)
+    assert (state.status, state.ratio) == (status, Interval(ratio, ratio, ratio))
+    one_round = judge(Claim("", "Adam", "seconds an epoch", threshold=1.1), "digits", found, costs)
+    assert (one_round.status, one_round.ratio.low, one_round.ratio.high) == ("undecided", 0, math.inf)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from scipy import stats
 from sofim_lab.benchmark.intervals import (
     DRAWS,
     Interval,
+    exact_ratio,
     median_interval,
     paired_ratio,
     quantile,
@@ -67,7 +68,7 @@ def test_more_seeds_are_drawn_the_same_each_time():
 
 
 @settings(max_examples=40)
-@given(pairs(most=4, cells=2))
+@given(pairs(least=2, most=4, cells=2))
 def test_the_ends_are_those_of_brute_force(both):
     ours, theirs = both
     found, (low, high) = paired_ratio(ours, theirs), brute_force(ours, theirs)
@@ -170,12 +171,48 @@ def test_opposite_cells_are_told_apart_from_equal_ones():
     assert str(paired_ratio([one, never], [never, one])) == "? [0, ∞]"
 
 
+@pytest.mark.parametrize("time", [3.0, math.inf])
+def test_one_seed_says_nothing_of_others(time):
+    for found in (median_interval([time]), paired_ratio([time], [4.0]), paired_ratio([[time], [2.0]], [[4.0], [8.0]])):
+        assert (found.low, found.high) == (0, math.inf)
+    assert median_interval([time]).estimate == time
+    assert paired_ratio([time], [4.0]).estimate == pytest.approx(time / 4)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "ratio"),
+    [
+        ([3, 3], [4, 4], 0.75),
+        ([3], [0], math.inf),
+        ([0], [3], 0),
+        ([0], [0], 1),
+        ([[3], [0], [0]], [[4], [0], [4]], 0.75),
+    ],
+)
+def test_what_is_counted_has_no_spread(ours, theirs, ratio):
+    found = exact_ratio(ours, theirs)
+    assert found.low == found.estimate == found.high == pytest.approx(ratio)
+
+
+def test_counts_of_opposite_cells_are_undecided():
+    assert str(exact_ratio([[3], [0]], [[0], [3]])) == "? [0, ∞]"
+
+
+@pytest.mark.parametrize("level", [95, 1, 0, -0.5, math.nan])
+def test_a_level_is_a_fraction(level):
+    for call in (lambda: median_interval([1, 2], level), lambda: paired_ratio([1, 2], [1, 2], level)):
+        with pytest.raises(ValueError, match=rf"level={level} must lie between 0 and 1: 0.95 for 95 %"):
+            call()
+
+
 def test_bad_input_is_named():
     with pytest.raises(ValueError, match=r"ours has the shape \(1, 2\), theirs \(1, 3\)"):
         paired_ratio([1, 2], [1, 2, 3])
-    with pytest.raises(ValueError, match="must be positive"):
+    with pytest.raises(ValueError, match=r"ours=\[0.0, 2.0\] must be positive"):
         paired_ratio([0.0, 2], [1, 2])
-    with pytest.raises(ValueError, match="must be positive"):
+    with pytest.raises(ValueError, match=r"theirs=\[\] must be positive"):
+        paired_ratio([1, 2], [])
+    with pytest.raises(ValueError, match=r"times=\[nan\] must be positive"):
         median_interval([math.nan])
     with pytest.raises(ValueError, match="n=0"):
         resamples(0)

@@ -47,5 +47,20 @@ def test_rates_at_which_every_run_is_lost_are_not_usable():
     assert row["spoilt_from"] == 2.0
 
 
+def test_rates_at_which_every_run_fails_are_spoilt():
+    """A run that failed has one row without numbers: no start to compare with."""
+    failed = {**run_of(Configuration("SOFIM", {"lr": 4.0}), 0, [None]), "status": "failed"}
+    found = dataclasses.replace(
+        bench(final({"SOFIM": [1], "Adam": [1]})),
+        scans={
+            "SOFIM": {**scan("SOFIM", {1.0: 0.1, 2.0: 0.15}), 4.0: Sweep((failed,))},
+            "Adam": {4.0: Sweep((failed,))},
+        },
+    )
+    sofim, adam = tables.usable_rates(found).to_dict("records")
+    assert (sofim["usable"], sofim["highest"], sofim["spoilt_from"]) == (2, 2.0, 4.0)
+    assert (adam["usable"], adam["spoilt_from"]) == (0, 4.0)
+
+
 def test_no_scans_no_rates():
     assert tables.usable_rates(bench(final({"SOFIM": [1], "Adam": [1]}))).empty

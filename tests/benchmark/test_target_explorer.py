@@ -52,6 +52,12 @@ def test_the_goal_is_another_verdict_and_its_example_leads_there(found):
     assert explorer.result.status != before == explorer.result.before
 
 
+def test_before_the_first_step_nobody_has_arrived(found):
+    """As in the benchmark; a target that everybody meets at the start and nobody keeps."""
+    back = bench(final({"SOFIM": [[0.01, *[1.0] * 4, *[0.01] * 6]] * 3, "Adam": [[0.01, 1.0, *[0.01] * 9]] * 3}))
+    assert str(target_explorer(back).result.ratio) == "2.5 [2.5, 2.5]"
+
+
 def test_where_nobody_arrives_nothing_is_decided(found):
     explorer = target_explorer(found)
     explorer.set(task="digits, cnn")

@@ -27,6 +27,8 @@ def rows(curves, measure="train_loss"):
 
 def first(curve, target, at_least):
     for epoch, value in enumerate(curve):
+        if epoch == 0:  # before the first step
+            continue
         if value >= target if at_least else value <= target:
             return epoch
     return math.inf
@@ -39,6 +41,12 @@ def test_the_time_is_that_of_a_plain_loop(curves, target):
         assert set(found.index) == set(curves)
         for run, curve in curves.items():
             assert found[run] == first(curve, target, measure.endswith("accuracy"))
+
+
+def test_what_holds_before_the_first_step_counts_from_an_epoch_on():
+    frame = rows({("a", 0): [0.1, 0.1, 0.1], ("a", 1): [0.1, 1, 0.1], ("a", 2): [0.1, 1, 1]})
+    assert time_to_target(frame, "train_loss", 0.5).tolist() == [1, 2, math.inf]
+    assert time_to_target(frame, "train_loss", 0.5, "gradient_evaluations").tolist() == [2.5, 5, math.inf]
 
 
 def test_passes_are_read_at_the_same_epoch():
