@@ -35,6 +35,12 @@ def measure_costs(
 
     Returns:
         Columns `task`, `optimizer`, `round`, `seconds`, `state_bytes`: a row a name and round.
+
+    Raises:
+        ValueError: rounds is less than 1, or the device does not exist here.
+        ImportError: An optimizer comes from a package that is not installed.
+        ConnectionError: The data set has to be downloaded, and that is not possible.
+        OSError: Its cache cannot be written.
     """
     if rounds < 1:
         raise ValueError(f"rounds={rounds} must be 1 or more")
@@ -82,15 +88,26 @@ def state_bytes(optimizer: Optimizer) -> int:
     return sum(seen.values())
 
 
-def read_costs(path: Path) -> pd.DataFrame | None:
-    """A table that `measure_costs` made and `to_csv` wrote; None where there is no file, ValueError for another one."""
-    if not path.exists():
+def read_costs(path: str | Path) -> pd.DataFrame | None:
+    """A table that `measure_costs` made and `to_csv` wrote.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The table; None where there is no file.
+
+    Raises:
+        ValueError: The file holds something else.
+        OSError: It cannot be read.
+    """
+    if not Path(path).exists():
         return None
     try:
         costs = pd.read_csv(path)
         costs[list(_COLUMNS)].astype({"seconds": float, "state_bytes": float})
     except (ValueError, KeyError) as error:  # those of pandas, and texts of other encodings, are among them
-        raise ValueError(f"{path} is no table of costs: delete it, `sofim-lab bench --costs` makes it anew") from error
+        raise ValueError(f"{path} is no table of costs: delete it, and measure them anew") from error
     return costs
 
 
@@ -104,6 +121,5 @@ def _epoch(model: nn.Module, optimizer: Optimizer, batches: Sequence[tuple[torch
     start = time.perf_counter()
     for x, y in batches:
         optimizer.step(make_closure(model, optimizer, nn.functional.cross_entropy, x, y))
-    if x.is_cuda:
-        torch.cuda.synchronize()
+    torch.get_device_module(x.device).synchronize()  # an accelerator may not have done yet what it was told
     return time.perf_counter() - start

@@ -38,7 +38,10 @@ def run_pilot(
         A row a task: the rate, and the target by measure.
 
     Raises:
-        ValueError: It learns nothing on a task, at any rate.
+        ValueError: It learns nothing on a task, at any rate; the device does not exist, or the store is refused.
+        RuntimeError: Another sweep is writing to the store, or a worker died.
+        ConnectionError: A data set has to be downloaded, and that is not possible.
+        OSError: The store cannot be written.
     """
     defaults = dict(registry.get(YARDSTICK).defaults)
     rows = {}

@@ -1,11 +1,13 @@
 """The protocol of the benchmark as data: what is run, how often, and which values count as reached."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
 from sofim_lab.optim import registry
+from sofim_lab.problems import DATASETS, MODELS, streams
+from sofim_lab.training.refusals import seeds_of, whole_number
 
 MEASURES = {"train_loss": "training loss", "test_loss": "test loss", "test_accuracy": "test accuracy"}
 TUNED_ON = "val_loss"
@@ -27,10 +29,11 @@ class Task:
         stream: A name of `sofim_lab.problems.streams`.
         epochs: Passes over the training images; a target that is not reached in them is censored.
         batch_size: Images a step.
-        targets: Value to reach by measure: losses at most, accuracies at least. `val_loss` is for tuning alone.
+        targets: Value to reach by measure, after the first epoch or a later one: losses at most, accuracies at least.
+            `val_loss` is for tuning alone. The pilot needs none.
 
     Raises:
-        ValueError: epochs is less than 1, or the targets lack a measure.
+        ValueError: A name is unknown, epochs or batch_size is no whole number from 1, or the targets lack a measure.
 
     Example:
         >>> at = {"train_loss": 0.1, "test_loss": 0.2, "test_accuracy": 0.9, "val_loss": 0.2}
@@ -46,8 +49,11 @@ class Task:
     targets: Mapping[str, float] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
-        if self.epochs < 1:
-            raise ValueError(f"epochs={self.epochs} must be 1 or more")
+        for name, known in (("data", DATASETS), ("model", MODELS)):
+            if getattr(self, name) not in known:
+                raise ValueError(f"{name}={getattr(self, name)!r} is unknown: choose one of {', '.join(known)}")
+        streams.get(self.stream)
+        _refuse_less_than_one(epochs=self.epochs, batch_size=self.batch_size)
         missing = sorted({*MEASURES, TUNED_ON} - self.targets.keys())
         if self.targets and missing:
             raise ValueError(f"targets of {self.title} lack {', '.join(missing)}: run the pilot for them")
@@ -78,14 +84,16 @@ class Protocol:
         optimizers: Names of `sofim_lab.optim.registry`, each tuned with the same budget.
         configurations: The budget: settings tried for an optimizer on a task.
         tuning_seeds: A run of each setting for each.
-        final_seeds: A run of the selected setting for each; other seeds than the tuning's.
+        final_seeds: A run of the selected setting for each; other seeds than the tuning's. One alone leaves every
+            claim on times undecided.
         studied: The task on which sensitivity and ablations are measured; None leaves them out.
         scanned: Optimizers whose learning rate is varied there.
         factors: By which it is multiplied.
         scan_seeds: Seeds of these runs, and of the ablations.
 
     Raises:
-        ValueError: A name is unknown, seeds are used twice, or nothing is to be run.
+        ValueError: A name is unknown; a task's title, an optimizer, a factor or a seed comes twice; configurations is
+            no whole number from 1; SOFIM is missing; nothing is to be run, or nothing of what is to be studied.
     """
 
     name: str
@@ -104,6 +112,12 @@ class Protocol:
             registry.get(name)
         if not (self.tasks and self.optimizers and self.tuning_seeds and self.final_seeds):
             raise ValueError(f"protocol {self.name!r} needs tasks, optimizers, tuning_seeds and final_seeds")
+        _refuse_less_than_one(configurations=self.configurations)
+        _refuse_twice("tasks", [task.title for task in self.tasks])
+        for name in ("optimizers", "scanned", "factors"):
+            _refuse_twice(name, getattr(self, name))
+        for name in ("tuning_seeds", "final_seeds", "scan_seeds"):
+            _refuse_twice(name, seeds_of(getattr(self, name) or (0,)))  # scan_seeds may be left out
         twice = sorted(set(self.tuning_seeds) & set(self.final_seeds))
         if twice:
             raise ValueError(f"seeds {twice} tune and judge at once: final_seeds must be others than tuning_seeds")
@@ -111,6 +125,10 @@ class Protocol:
             raise ValueError(f"protocol {self.name!r} has no 'SOFIM' among its optimizers, whose claims it judges")
         if self.studied is not None and self.studied not in self.tasks:
             raise ValueError(f"studied={self.studied.title!r} must be one of the tasks")
+        if self.studied is not None and not self.scan_seeds:
+            raise ValueError(
+                f"scan_seeds=() leave nothing to study {self.studied.title!r} on: give some, or studied=None"
+            )
         unknown = sorted(set(self.scanned) - set(self.optimizers))
         if unknown:
             raise ValueError(f"scanned={unknown} are not tuned: add them to the optimizers")
@@ -120,3 +138,17 @@ class Protocol:
         """How many runs tuning and judging take, without sensitivity and ablations."""
         each = self.configurations * len(self.tuning_seeds) + len(self.final_seeds)
         return len(self.tasks) * (len(self.optimizers) * each + len(self.final_seeds))
+
+
+def _refuse_less_than_one(**found: int) -> None:
+    """Counts of things of which there has to be one at least."""
+    for name, value in found.items():
+        if whole_number(name, value) < 1:
+            raise ValueError(f"{name}={value} must be 1 or more")
+
+
+def _refuse_twice(name: str, values: Sequence[object]) -> None:
+    """What comes twice would count twice, or hide the first."""
+    for place, value in enumerate(values):
+        if value in values[:place]:
+            raise ValueError(f"{name} hold {value!r} twice: each must be another, leave one out")

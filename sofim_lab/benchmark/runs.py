@@ -9,6 +9,7 @@ from sofim_lab.benchmark.results import Benchmark, Final, runs_of
 from sofim_lab.benchmark.selection import ranking
 from sofim_lab.benchmark.stages import ablated, judged, scanned, tuned
 from sofim_lab.training import Configuration, Sweep, sweep
+from sofim_lab.training.task import Setting
 
 _TUNING, _FINAL = ("train", "val"), ("train", "val", "test")
 _Source = Callable[[Sequence[Configuration], Task, Sequence[int], Sequence[str]], Sweep]
@@ -43,11 +44,19 @@ def run(
     Returns:
         `Benchmark` with every task.
 
+    Raises:
+        ValueError: A task has no targets, the device does not exist, or `sofim_lab.training.sweep` refuses the store.
+        ImportError: An optimizer comes from a package that is not installed.
+        RuntimeError: Another sweep is writing to the store, or a worker died; see there.
+        ConnectionError: A data set has to be downloaded, and that is not possible.
+        OSError: The store cannot be written.
+
     Example:
         >>> from sofim_lab.benchmark import TINY
         >>> run(TINY, progress=False).finals["digits, mlp"].times("train_loss")["SOFIM"].shape
         (3,)
     """
+    _refuse_without_targets(protocol)
 
     def source(few: Sequence[Configuration], task: Task, seeds: Sequence[int], splits: Sequence[str]) -> Sweep:
         how: dict[str, Any] = {"store": store, "device": device, "n_jobs": n_jobs, "progress": progress}
@@ -73,9 +82,18 @@ def read(protocol: Protocol, store: str | Path, *, device: str = "cpu", together
 
     Raises:
         FileNotFoundError: There is none.
+        ValueError: A task has no targets, the file is not a store, or a line does not say how its run was computed.
     """
+    _refuse_without_targets(protocol)
     kind = (device, "float32", together)
-    known = {_place(run): run for run in Sweep.read(store).runs if _kind(run) == kind}
+    runs = Sweep.read(store).runs
+    for one in runs:
+        if lacking := [name for name in Setting.__dataclass_fields__ if name not in one]:
+            raise ValueError(
+                f"{store}: the line of run {one['run']} does not say its {', '.join(lacking)}: "
+                "delete that line, or use another store"
+            )
+    known = {_place(one): one for one in runs if _kind(one) == kind}
 
     def source(few: Sequence[Configuration], task: Task, seeds: Sequence[int], splits: Sequence[str]) -> Sweep:
         where = (task.model, task.data, task.stream, task.batch_size, task.epochs, tuple(splits))
@@ -94,6 +112,15 @@ def read(protocol: Protocol, store: str | Path, *, device: str = "cpu", together
         return Benchmark(protocol, finals, *_studies(protocol, finals, source))
     except NotRun:
         return Benchmark(protocol, finals)
+
+
+def _refuse_without_targets(protocol: Protocol) -> None:
+    """Only the pilot runs tasks without targets."""
+    if bare := [task.title for task in protocol.tasks if not task.targets]:
+        raise ValueError(
+            f"tasks of protocol {protocol.name!r} without targets: {'; '.join(bare)}. Measure them with run_pilot, and "
+            "give them as Task(..., targets=...)"
+        )
 
 
 def _kind(run: Mapping[str, Any]) -> tuple[str, str, bool]:

@@ -65,6 +65,7 @@ def load_dataset(
         ValueError: There is none of that name, the device does not exist here, dtype is no floating type, or what was
             downloaded is not what it should be.
         ConnectionError: It has to be downloaded, and that is not possible; see `sofim_lab.problems.openml`.
+        OSError: Its cache cannot be read or written.
 
     Example:
         >>> load_dataset("digits", "cpu").shape

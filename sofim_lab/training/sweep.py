@@ -80,6 +80,8 @@ def sweep(
             died. On Dask all other runs are done and kept before; a process of joblib's ends the sweep, and the same
             call continues it.
         ImportError: An optimizer comes from a package that is not installed.
+        ConnectionError: The data have to be downloaded, and that is not possible.
+        OSError: The store, or the cache of the data, cannot be read or written.
 
     Example:
         >>> from sofim_lab.training.configurations import draw

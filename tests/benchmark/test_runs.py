@@ -2,12 +2,14 @@
 
 import dataclasses
 import json
+from unittest.mock import Mock
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
-from sofim_lab.benchmark import DIGITS, MEASURES, MNIST, PROTOCOLS, TINY, Task, measure_costs, read, run
+from sofim_lab.benchmark import DIGITS, MEASURES, MNIST, PROTOCOLS, TINY, Task, measure_costs, read, read_costs, run
 from sofim_lab.benchmark.protocol import Protocol
 from sofim_lab.benchmark.stages import SCALAR, ablated, judged, scanned, tuned
 from sofim_lab.problems import DATASETS, MODELS
@@ -140,6 +142,22 @@ def test_costs_are_measured_in_turns(tiny):
         measure_costs(final.task, final.chosen, rounds=0)
 
 
+def test_costs_wait_for_whatever_accelerator_it_is(tiny, monkeypatch):
+    """One that has not done yet what it was told would look quick; here the CPU stands for it."""
+    waited = Mock()
+    monkeypatch.setattr(torch, "get_device_module", lambda device: {"cpu": waited}[device.type])
+    final = tiny[0].finals[TITLE]
+    measure_costs(final.task, {"SOFIM": final.chosen["SOFIM"]}, rounds=2)
+    assert waited.synchronize.call_count == 3
+
+
+def test_costs_may_be_named_by_a_text(tmp_path):
+    costs = pd.DataFrame([("a", "SOFIM", 1, 0.1, 8)], columns=["task", "optimizer", "round", "seconds", "state_bytes"])
+    costs.to_csv(tmp_path / "costs.csv", index=False)
+    assert read_costs(str(tmp_path / "costs.csv")).equals(costs)
+    assert read_costs(str(tmp_path / "none.csv")) is None
+
+
 @pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=lambda one: one.name)
 def test_a_protocol_asks_for_what_there_is(protocol):
     for task in protocol.tasks:
@@ -188,5 +206,62 @@ def test_bad_protocols_are_refused():
         Protocol("x", **few, tuning_seeds=(1,), final_seeds=(0,), studied=Task("mnist", "mlp"))
     with pytest.raises(ValueError, match="targets of digits, mlp lack test_accuracy, test_loss, val_loss"):
         Task("digits", "mlp", targets={"train_loss": 0.1})
-    with pytest.raises(ValueError, match="epochs=0"):
-        Task("digits", "mlp", epochs=0)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"epochs": 0}, "epochs=0 must be 1 or more"),
+        ({"batch_size": 0}, "batch_size=0 must be 1 or more"),
+        ({"batch_size": 6.5}, "batch_size=6.5 must be a whole number"),
+        ({"data": "digit"}, "data='digit' is unknown: choose one of digits, "),
+        ({"model": "MLP"}, "model='MLP' is unknown: choose one of logreg, mlp"),
+        ({"stream": "sorted"}, "no stream is called 'sorted': there are shuffled, "),
+    ],
+)
+def test_bad_tasks_are_refused(wrong, said):
+    with pytest.raises(ValueError, match=said):
+        Task(**({"data": "digits", "model": "mlp"} | wrong))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"tuning_seeds": (800, 800)}, "tuning_seeds hold 800 twice"),
+        ({"final_seeds": (0, 1, 0)}, "final_seeds hold 0 twice: each must be another, leave one out"),
+        ({"scan_seeds": (3, 3)}, "scan_seeds hold 3 twice"),
+        ({"final_seeds": (0.5,)}, "seed=0.5 must be a whole number"),
+        ({"tasks": (*TINY.tasks, dataclasses.replace(TINY.tasks[0], epochs=3))}, "tasks hold 'digits, mlp' twice"),
+        ({"optimizers": ("SOFIM", "SOFIM")}, "optimizers hold 'SOFIM' twice"),
+        ({"factors": (0.5, 1.0, 0.5)}, "factors hold 0.5 twice"),
+        ({"configurations": 0}, "configurations=0 must be 1 or more"),
+        ({"configurations": 1.5}, "configurations=1.5 must be a whole number"),
+        ({"scan_seeds": ()}, r"scan_seeds=\(\) leave nothing to study 'digits, mlp' on: give some, or studied=None"),
+    ],
+)
+def test_protocols_that_would_end_late_or_count_twice_are_refused(wrong, said):
+    with pytest.raises(ValueError, match=said):
+        dataclasses.replace(TINY, **wrong)
+
+
+def test_tasks_without_targets_are_for_the_pilot_alone(tmp_path):
+    bare = Protocol("bare", (Task("digits", "mlp", epochs=1),), ("SOFIM",), 1, (8,), (0, 1))
+    store = tmp_path / "bare.jsonl"
+    said = r"tasks of protocol 'bare' without targets: digits, mlp. Measure them with run_pilot, and give them as Task"
+    with pytest.raises(ValueError, match=said):
+        run(bare, store, progress=False)
+    assert not store.exists()
+    with pytest.raises(ValueError, match=said):
+        read(bare, store)
+
+
+@pytest.mark.parametrize("name", ["device", "dtype", "evaluate_on"])
+def test_a_line_that_does_not_say_how_it_was_computed_is_named(tiny, tmp_path, name):
+    lines = [json.loads(line) for line in tiny[1].read_text(encoding="utf-8").splitlines()]
+    del lines[2][name]
+    store = tmp_path / "less.jsonl"
+    store.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    with pytest.raises(
+        ValueError, match=f"less.jsonl: the line of run {lines[2]['run']} does not say its {name}: delete"
+    ):
+        read(TINY, store)
