@@ -30,7 +30,7 @@ def command(arguments: argparse.Namespace) -> int:
         arguments.device = resolve_device().type
     only = arguments.costs or arguments.report
     if only and not store.exists():
-        raise LessonError(f"{store} does not exist: run `sofim-lab bench --profile {protocol.name}` first")
+        raise LessonError(f"{store} does not exist: run `{_call(arguments)}` first")
     folder.mkdir(parents=True, exist_ok=True)  # where nothing can be written, that is said before hours of work
     try:
         if arguments.pilot:
@@ -39,32 +39,43 @@ def command(arguments: argparse.Namespace) -> int:
             return 0
         there = {"device": arguments.device}
         found = read(protocol, store, **there) if only else run(protocol, store, **there, **how)
+        if arguments.costs:
+            return _costs(found, folder, arguments)
     except (ValueError, ImportError, RuntimeError, FileNotFoundError) as error:
         raise LessonError(str(error)) from error
     except KeyboardInterrupt:
-        print(
-            f"\n{store.parent} keeps the runs that are finished: the same command goes on from there", file=sys.stderr
-        )
+        if not only:
+            kept = f"{store.parent} keeps the runs that are finished: the same command goes on from there"
+            print(f"\n{kept}", file=sys.stderr)
         raise
-    if arguments.costs:
-        return _costs(found, folder, arguments)
     try:
         costs = read_costs(folder / "costs.csv")
     except ValueError as error:
-        raise LessonError(str(error)) from error
+        raise LessonError(f"{error}: `{_call(arguments)} --costs`") from error
     return _write(found, folder, costs)
 
 
 def _costs(found: Benchmark, folder: Path, arguments: argparse.Namespace) -> int:
     """Time the optimizers in turns on each data set and model, and keep the table."""
-    if not found.finals:
-        raise LessonError("no task is complete in the store: run `sofim-lab bench` first")
     plain = [one for one in found.finals.values() if not one.task.shifted]  # the order of the samples costs nothing
+    if not plain:
+        what = f"no task with shuffled batches is complete in the store on {arguments.device}"
+        raise LessonError(f"{what}: run `{_call(arguments)}` first")
     how = {"rounds": arguments.rounds, "device": arguments.device}
     costs = pd.concat([measure_costs(one.task, one.chosen, **how) for one in plain])
     write_table(costs, folder / "costs.csv")
     print(table(cost_table(costs)))
     return 0
+
+
+def _call(arguments: argparse.Namespace) -> str:
+    """The command that runs the benchmark which is asked for, with the same files and device."""
+    words = ["sofim-lab bench --profile", arguments.profile]
+    device = None if arguments.device == "cpu" else arguments.device
+    for option, value in (("--device", device), ("--store", arguments.store), ("--output", arguments.output)):
+        if value is not None:
+            words += [option, f'"{value}"' if " " in str(value) else str(value)]
+    return " ".join(words)
 
 
 def _write(found: Benchmark, folder: Path, costs: pd.DataFrame | None) -> int:

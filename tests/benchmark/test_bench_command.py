@@ -1,13 +1,14 @@
 """`sofim-lab bench` on the tiny protocol: continues a store, writes tables and figures, names what is wrong."""
 
 import shutil
+from dataclasses import replace
 from unittest.mock import Mock
 
 import pandas as pd
 import pytest
 import torch
 
-from sofim_lab.benchmark import PROTOCOLS, Protocol, Task
+from sofim_lab.benchmark import PROTOCOLS, TINY, Protocol, Task
 from sofim_lab.cli.main import main
 from sofim_lab.problems import DATASETS
 
@@ -77,12 +78,47 @@ def test_a_report_of_a_part_says_what_is_missing(folder, capsys):
     assert main(["bench", "--profile", "tiny", "--out", str(folder), "--report"]) == 0
     assert "0 of 1 tasks complete" in (folder / "report.md").read_text(encoding="utf-8")
     assert main(["bench", "--profile", "tiny", "--out", str(folder), "--costs"]) == 2
-    assert "no task is complete in the store" in capsys.readouterr().err
+    said = (
+        "no task with shuffled batches is complete in the store on cpu: run `sofim-lab bench --profile tiny --output "
+    )
+    assert said in capsys.readouterr().err
+
+
+def test_costs_of_shifted_tasks_alone_are_refused_in_words(folder, capsys, monkeypatch):
+    shifted = replace(TINY.tasks[0], stream="dirichlet")
+    monkeypatch.setitem(PROTOCOLS, "tiny", replace(TINY, tasks=(shifted, *TINY.tasks), studied=None, scanned=()))
+    store = folder / "tiny.jsonl"
+    lines = store.read_text().splitlines(keepends=True)
+    store.write_text("".join(line.replace('"stream": "shuffled"', '"stream": "dirichlet"') for line in lines))
+    assert main(["bench", "--profile", "tiny", "--store", str(store), "--out", str(folder), "--costs"]) == 2
+    assert "no task with shuffled batches is complete in the store" in capsys.readouterr().err
+
+
+def test_costs_on_a_device_that_is_not_here_are_refused_in_words(folder, capsys, monkeypatch):
+    """The store of another machine holds its runs."""
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    store = folder / "tiny.jsonl"
+    store.write_text(store.read_text().replace('"device": "cpu"', '"device": "mps"'))
+    assert main(["bench", "--profile", "tiny", "--out", str(folder), "--device", "mps", "--costs"]) == 2
+    assert "device='mps', but Apple's Metal backend is not available here" in capsys.readouterr().err
+    assert not (folder / "costs.csv").exists()
 
 
 def test_no_store_is_an_error_in_a_sentence(tmp_path, capsys):
     assert main(["bench", "--profile", "tiny", "--out", str(tmp_path), "--report"]) == 2
-    assert "tiny.jsonl does not exist: run `sofim-lab bench --profile tiny` first" in capsys.readouterr().err
+    assert f"tiny.jsonl does not exist: run `sofim-lab bench --profile tiny --output {tmp_path}` first" in (
+        capsys.readouterr().err
+    )
+
+
+def test_the_command_that_helps_has_the_same_files_and_device(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    at = ["bench", "--profile", "tiny", "--costs"]
+    assert main(at) == 2
+    assert "run `sofim-lab bench --profile tiny` first" in capsys.readouterr().err
+    assert main([*at, "--store", "my runs.jsonl", "--out", "here", "--device", "cuda"]) == 2
+    said = 'run `sofim-lab bench --profile tiny --device cuda --store "my runs.jsonl" --output here` first'
+    assert said in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -92,8 +128,9 @@ def test_costs_that_are_none_are_named(folder, capsys, content):
     (folder / "costs.csv").write_bytes(content)
     assert main(["bench", "--profile", "tiny", "--out", str(folder), "--report"]) == 2
     assert (
-        "costs.csv is no table of costs: delete it, `sofim-lab bench --costs` makes it anew" in capsys.readouterr().err
-    )
+        "costs.csv is no table of costs: delete it, and measure them anew: "
+        f"`sofim-lab bench --profile tiny --output {folder} --costs`"
+    ) in capsys.readouterr().err
 
 
 def test_an_interrupt_says_how_it_goes_on(folder, capsys, monkeypatch):
@@ -101,6 +138,12 @@ def test_an_interrupt_says_how_it_goes_on(folder, capsys, monkeypatch):
     assert main(["bench", "--profile", "tiny", "--out", str(folder)]) == 130
     said = capsys.readouterr().err
     assert f"{folder} keeps the runs that are finished: the same command goes on from there" in said
+
+
+def test_costs_that_are_interrupted_promise_nothing(folder, capsys, monkeypatch):
+    monkeypatch.setattr("sofim_lab.cli.bench.measure_costs", Mock(side_effect=KeyboardInterrupt))
+    assert main(["bench", "--profile", "tiny", "--out", str(folder), "--costs"]) == 130
+    assert "keeps the runs" not in capsys.readouterr().err
 
 
 def test_an_output_that_cannot_be_written_is_named_before_anything_is_run(folder, capsys, monkeypatch):
