@@ -1,6 +1,8 @@
 """A room's private modules and names are its own: other rooms, and other files, import what is public."""
 
 import ast
+import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,17 @@ import sofim_lab
 
 ROOT = Path(sofim_lab.__file__).parent
 FILES = sorted(path for path in ROOT.rglob("*.py") if path.parent != ROOT)
+
+
+def test_the_readme_names_the_rooms_in_the_order_of_the_contract():
+    project = tomllib.loads((ROOT.parent / "pyproject.toml").read_text(encoding="utf-8"))
+    layers = project["tool"]["importlinter"]["contracts"][0]["layers"]
+    rooms = [name.removeprefix("sofim_lab.") for layer in reversed(layers) for name in layer.split(" | ")]
+    readme = (ROOT.parent / "README.md").read_text(encoding="utf-8")
+    sentence = re.search(r"each imports only those before it: ([^.]+)\.", readme)[1]
+    assert re.findall(r"`(\w+)`", sentence) == rooms
+    found = [path.stem for path in ROOT.iterdir() if path.suffix == ".py" or path.is_dir()]
+    assert {name for name in found if not name.startswith("__")} == set(rooms)
 
 
 def borrowed(source, room):

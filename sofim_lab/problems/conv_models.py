@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from sofim_lab.problems.arguments import floating_type, whole_number
 from sofim_lab.problems.device import resolve_device
 from sofim_lab.problems.seeding import seeded
 
@@ -32,7 +33,7 @@ def cnn(
         `nn.Sequential` that maps rows (n, channels·height·width) to (n, classes).
 
     Raises:
-        ValueError: The shape is no image's, or width is below 1.
+        ValueError: The shape is no image's, width is no whole number or below 1, or dtype is no floating type.
 
     Example:
         >>> model = cnn((1, 8, 8), 10, device="cpu")
@@ -40,7 +41,7 @@ def cnn(
         (torch.Size([5, 10]), 6090)
     """
     channels, height, side = _checked(shape, width, "cnn")
-    place = resolve_device(device)
+    place, dtype = resolve_device(device), floating_type(dtype)
     with seeded(seed):
         model = nn.Sequential(
             nn.Unflatten(1, shape),
@@ -94,7 +95,8 @@ def resnet9(
     References:
         K. He et al., 2015, arXiv 1512.03385 (residual parts). D. Page, 2018, "How to train your ResNet" (this layout).
     """
-    place, (channels, *_) = resolve_device(device), _checked(shape, width, "resnet9")
+    channels = _checked(shape, width, "resnet9")[0]
+    place, dtype = resolve_device(device), floating_type(dtype)
     with seeded(seed):
         model = nn.Sequential(
             nn.Unflatten(1, shape),
@@ -131,7 +133,7 @@ def _block(inputs: int, outputs: int, pool: bool = False) -> nn.Sequential:
 
 def _checked(shape: tuple[int, ...], width: int, owner: str) -> tuple[int, int, int]:
     """The shape, if it is that of an image which is large enough."""
-    if width < 1:
+    if whole_number("width", width) < 1:
         raise ValueError(f"width={width!r} must be 1 or more")
     if len(shape) != 3 or min(shape[1:]) < _LEAST:
         raise ValueError(

@@ -2,6 +2,7 @@
 
 import torch
 
+from sofim_lab.problems.arguments import floating_type
 from sofim_lab.problems.dataset import Dataset, Split
 from sofim_lab.problems.device import resolve_device
 
@@ -36,8 +37,7 @@ def load_digits(device: str | torch.device = "auto", dtype: torch.dtype = torch.
     References:
         E. Alpaydin, C. Kaynak (1998), Optical Recognition of Handwritten Digits, UCI Machine Learning Repository.
     """
-    if not dtype.is_floating_point:
-        raise ValueError(f"dtype={dtype} is no floating type: pixels are fractions, use torch.float32 or float64")
+    floating_type(dtype)
     place = resolve_device(device)
     # Imported here: scikit-learn costs a second, and `import sofim_lab` should not pay it.
     from sklearn.datasets import load_digits as sklearn_digits

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from sofim_lab.problems.arguments import floating_type, whole_number
 from sofim_lab.problems.conv_models import cnn, resnet9
 from sofim_lab.problems.dataset import Dataset
 from sofim_lab.problems.device import resolve_device
@@ -46,19 +47,20 @@ def mlp(
         `nn.Sequential` that maps (n, sizes[0]) to (n, sizes[-1]).
 
     Raises:
-        ValueError: Fewer than two sizes, a size below one, an unknown activation or device.
+        ValueError: Fewer than two sizes, a size that is no whole number or below one, an unknown activation or device,
+            a dtype that is no floating type.
 
     Example:
         >>> model = mlp((64, 32, 10), device="cpu")
         >>> sum(p.numel() for p in model.parameters())
         2410
     """
-    widths = [int(size) for size in sizes]
+    widths = [whole_number("a width in sizes", size) for size in sizes]
     if len(widths) < 2 or min(widths) < 1:
         raise ValueError(f"sizes={tuple(sizes)!r} must hold at least two widths of one or more, e.g. (64, 64, 10)")
     if activation not in ACTIVATIONS:
         raise ValueError(f"activation={activation!r} is unknown: choose one of {', '.join(ACTIVATIONS)}")
-    place = resolve_device(device)
+    place, dtype = resolve_device(device), floating_type(dtype)
     with seeded(seed):
         layers: list[nn.Module] = []
         for inputs, outputs in pairwise(widths):

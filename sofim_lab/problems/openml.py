@@ -13,6 +13,7 @@ from urllib.error import URLError
 import numpy as np
 import torch
 
+from sofim_lab.problems.arguments import floating_type
 from sofim_lab.problems.dataset import Dataset, Split
 from sofim_lab.problems.device import resolve_device
 from sofim_lab.problems.image_checks import channels_first, check_classes, check_images, class_numbers
@@ -103,8 +104,7 @@ def load_openml(source: Source, device: str | torch.device = "auto", dtype: torc
             is no floating type.
         OSError: The cache cannot be written.
     """
-    if not dtype.is_floating_point:
-        raise ValueError(f"dtype={dtype} is no floating type: pixels are fractions, use torch.float32 or float64")
+    floating_type(dtype)
     place = resolve_device(device)
     from sklearn.model_selection import train_test_split  # costs a second
 

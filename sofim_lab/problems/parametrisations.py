@@ -3,11 +3,12 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
+from sofim_lab.problems.arguments import whole_number
 from sofim_lab.problems.distributions import Family
 
 Method = Literal["gradient", "natural"]
@@ -107,14 +108,16 @@ def direction(
     Returns:
         Shape (d,).
 
+    Raises:
+        ValueError: Another method.
+
     Example:
         >>> from sofim_lab.problems.distributions import bernoulli
         >>> theta, g = torch.tensor([0.5]), torch.tensor([1.0])
         >>> direction(bernoulli, BERNOULLI["p"], theta, g, "natural")
         tensor([-0.2500])
     """
-    if method not in ("gradient", "natural"):
-        raise ValueError(f"method={method!r} is unknown: choose 'gradient' or 'natural'")
+    _check(method)
     jacobian = parametrisation.jacobian(theta)
     slope = jacobian.mT @ g
     if method == "gradient":
@@ -150,7 +153,7 @@ def descend(
         The points in w, shape (T + 1, d), start included; T < steps where a step led to no distribution.
 
     Raises:
-        ValueError: Start or target name no distribution, or an option is out of range.
+        ValueError: Start or target name no distribution, another method, or an option is out of range.
 
     Example:
         One natural step of η = 1 in the right coordinates fits a Bernoulli distribution exactly:
@@ -160,8 +163,13 @@ def descend(
         >>> descend(bernoulli, target, start, BERNOULLI["p"], "natural", lr=1.0, steps=1).flatten()
         tensor([0.1000, 0.7000], dtype=torch.float64)
     """
-    if not (math.isfinite(lr) and lr > 0 and damping >= 0 and steps >= 0):
-        raise ValueError(f"lr={lr!r} must be positive, damping={damping!r} and steps={steps!r} at least 0")
+    _check(method)
+    if not (math.isfinite(lr) and lr > 0):
+        raise ValueError(f"lr={lr!r} must be a positive number, e.g. 0.1")
+    if not damping >= 0:
+        raise ValueError(f"damping={damping!r} must be 0 or more; 0 is the natural gradient itself")
+    if whole_number("steps", steps) < 0:
+        raise ValueError(f"steps={steps!r} must be 0 or more; 0 gives the start alone")
     theta = parametrisation.from_w(family.check(start))
     path = [family.check(start)]
     family.check(target)
@@ -190,8 +198,22 @@ def path_gap(family: Family, a: Tensor, b: Tensor, target: Tensor) -> float:
 
     Returns:
         0 for equal paths; inf where one of them ends earlier than the other.
+
+    Raises:
+        ValueError: The paths differ and start at the target: there is no way to measure them by.
     """
+    if torch.equal(a, b):
+        return 0.0
     if a.shape != b.shape:
         return math.inf
     lengths = [float(delta @ family.fisher(w) @ delta) for w, delta in zip(a, b - a, strict=True)]
-    return math.sqrt(max(lengths) / (2 * float(family.kl(target, a[0]))))
+    way = 2 * float(family.kl(target, a[0]))
+    if way <= 0:
+        raise ValueError(f"target={target.tolist()} is where the paths start: choose another, so that there is a way")
+    return math.sqrt(max(lengths) / way)
+
+
+def _check(method: str) -> None:
+    """One of the two there are."""
+    if method not in get_args(Method):
+        raise ValueError(f"method={method!r} is unknown: choose {' or '.join(map(repr, get_args(Method)))}")

@@ -2,6 +2,7 @@
 
 import torch
 
+from sofim_lab.problems.arguments import floating_type
 from sofim_lab.problems.dataset import Split
 from sofim_lab.problems.device import resolve_device
 from sofim_lab.problems.digits import CLASSES, PIXELS, load_digits
@@ -26,12 +27,13 @@ def reduced_digits(
         `Split` with `x` of shape (n, features) and `y` of shape (n,).
 
     Raises:
-        ValueError: n or features out of range; the device does not exist here.
+        ValueError: n or features out of range; the device does not exist here, or dtype is no floating type.
 
     Example:
         >>> reduced_digits(n=50, features=3, device="cpu").x.shape
         torch.Size([50, 3])
     """
+    floating_type(dtype)
     digits = load_digits("cpu", torch.float64).train
     for name, value, most in (("n", n, len(digits)), ("features", features, PIXELS - 4)):
         if not 1 <= value <= most:

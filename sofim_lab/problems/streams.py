@@ -120,22 +120,26 @@ def dirichlet(alpha: float = 0.1) -> Stream:
 STREAMS: dict[str, Stream] = {stream.name: stream for stream in (shuffled, sorted_by_class, dirichlet())}
 
 
-def get(name: str) -> Stream:
+def get(name: str | Stream) -> Stream:
     """The stream of a name.
 
     Args:
-        name: A key of `STREAMS`, or `dirichlet(α)` with a number, e.g. `dirichlet(0.5)`.
+        name: A key of `STREAMS`, or `dirichlet(α)` with a number, e.g. `dirichlet(0.5)`; or the stream itself.
 
     Returns:
         The stream.
 
     Raises:
-        ValueError: There is none of that name.
+        ValueError: There is none of that name, or it is no name.
 
     Example:
         >>> get("sorted_by_class") is sorted_by_class
         True
     """
+    if isinstance(name, Stream):
+        return name
+    if not isinstance(name, str):
+        raise ValueError(f"stream={name!r} must be a Stream or a name: there are {', '.join(STREAMS)}")
     if name in STREAMS:
         return STREAMS[name]
     number = re.fullmatch(r"dirichlet\((\d+(?:\.\d*)?(?:e[+-]?\d+)?)\)", name)

@@ -8,6 +8,7 @@ from torch import Tensor
 from sofim_lab.problems.surfaces import Point, Surface
 
 _NEAR = 1e-6
+_KINDS = ("minimum", "saddle", "elsewhere")
 
 
 def pure_newton(surface: Surface, starts: Tensor, steps: int = 20) -> Tensor:
@@ -52,7 +53,13 @@ class Basins:
     targets: tuple[tuple[str, Point], ...]
 
     def share(self, kind: str) -> float:
-        """The share of the starts that end at a `minimum`, at a `saddle`, or at neither (`elsewhere`)."""
+        """The share of the starts that end at a `minimum`, at a `saddle`, or at neither (`elsewhere`).
+
+        Raises:
+            ValueError: Another kind.
+        """
+        if kind not in _KINDS:
+            raise ValueError(f"kind={kind!r} is unknown: choose one of {', '.join(_KINDS)}")
         wanted = [place for place, (known, _) in enumerate(self.targets) if known == kind]
         wanted = [-1] if kind == "elsewhere" else wanted
         return float(torch.isin(self.reached, torch.tensor(wanted)).double().mean())

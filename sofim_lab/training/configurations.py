@@ -13,9 +13,11 @@ from sofim_lab.optim.entry import LogUniform
 _DIGITS = 4  # of a drawn number: what a table shows is what was run
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Configuration:
     """An optimizer of the registry at certain settings.
+
+    Two are equal where their keys are: 1 and 1.0 are written differently, so they are two settings.
 
     Args:
         optimizer: One of `sofim_lab.optim.registry.names()`.
@@ -57,6 +59,9 @@ class Configuration:
     def key(self) -> str:
         """A short name of optimizer and settings, the same in every process and on every machine."""
         return digest([self.optimizer, self.settings])
+
+    def __eq__(self, other: object) -> bool:
+        return self.key == other.key if isinstance(other, Configuration) else NotImplemented
 
     def __hash__(self) -> int:
         return hash(self.key)

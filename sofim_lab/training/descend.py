@@ -96,7 +96,7 @@ def descend(
     end: End = "on the way"
     for left in range(steps, -1, -1):
         value = loss()
-        gradients = torch.autograd.grad(value, params)
+        gradients = torch.autograd.grad(value, params, materialize_grads=True)
         points.append(point_of(params).double().cpu())
         losses.append(float(value.detach()))
         norms.append(float(torch.linalg.vector_norm(torch.cat([g.flatten() for g in gradients]).double())))
@@ -159,8 +159,10 @@ def descend_on(
 
 def _eigenvalues(loss: Callable[[], Tensor], params: list[nn.Parameter]) -> Tensor:
     """Of the Hessian at the present parameters, ascending."""
-    gradients = torch.autograd.grad(loss(), params, create_graph=True)
+    gradients = torch.autograd.grad(loss(), params, create_graph=True, materialize_grads=True)
     flat = torch.cat([g.flatten() for g in gradients])
+    if not flat.requires_grad:  # a linear loss
+        return torch.zeros(len(flat), dtype=torch.float64)
     rows = []
     for entry in flat:
         row = torch.autograd.grad(entry, params, retain_graph=True, materialize_grads=True)

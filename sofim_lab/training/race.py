@@ -8,9 +8,8 @@ from torch.optim import Optimizer
 from tqdm.auto import tqdm
 
 from sofim_lab.optim import registry
-from sofim_lab.problems import Dataset
+from sofim_lab.problems import Dataset, Stream, streams
 from sofim_lab.problems.seeding import seeded
-from sofim_lab.problems.streams import Stream, shuffled
 from sofim_lab.training.closures import LossFunction
 from sofim_lab.training.progress import show_progress
 from sofim_lab.training.refusals import refuse_known, seeds_of
@@ -32,7 +31,7 @@ def race(
     loss_fn: LossFunction = nn.functional.cross_entropy,
     watch: Watch | None = None,
     progress: bool | None = None,
-    stream: Stream = shuffled,
+    stream: str | Stream = "shuffled",
     evaluate_on: Sequence[str] = ("train", "val"),
 ) -> RaceResult:
     """Train one model with each optimizer: for a seed all start from the same weights and see the same batches.
@@ -75,7 +74,7 @@ def race(
         raise ValueError(f"optimizers={optimizers!r} is empty: name at least one, e.g. {{'SOFIM': SOFIM}} or ['SOFIM']")
     if isinstance(optimizers, str):
         raise ValueError(f"optimizers={optimizers!r} must be a list of names, e.g. [{optimizers!r}]")
-    seeds = seeds_of(seeds)
+    seeds, stream = seeds_of(seeds), streams.get(stream)
     if isinstance(model, nn.Module):
         raise ValueError("model must make a model from a seed, not be one: e.g. lambda seed: mlp(seed=seed)")
     if not isinstance(optimizers, Mapping):

@@ -1,6 +1,5 @@
 """What `train`, `train_many`, races and sweeps refuse before anything is changed."""
 
-import operator
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -9,6 +8,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from sofim_lab.problems import Dataset
+from sofim_lab.problems.arguments import whole_number
 from sofim_lab.training.evaluate import mode
 
 PARTS = ("train", "val", "test")
@@ -56,14 +56,6 @@ def refuse_uncalled(optimizer: Optimizer, calls: Sequence[object]) -> None:
     """Without its closure a step knows neither loss nor gradient."""
     if not calls:
         raise ValueError(f"{type(optimizer).__name__}.step(closure) must call closure(), which computes the gradients")
-
-
-def whole_number(name: str, value: Any) -> int:
-    """The value as Python's int, of whatever type it is; a fraction or a text is refused."""
-    try:
-        return operator.index(value)
-    except TypeError:
-        raise ValueError(f"{name}={value!r} must be a whole number") from None
 
 
 def parts_of(evaluate_on: Any) -> Any:

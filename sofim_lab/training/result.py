@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -47,7 +47,9 @@ class TrainingResult:
     Attributes:
         name: What the run is called in tables and plots.
         optimizer: Class name of the optimizer.
-        settings: Its hyperparameters, and `batch_size`, `epochs` and the name of the `stream`.
+        settings: From `train`, `train_many` and `race` all its hyperparameters, `batch_size`, `epochs`, and the name
+            of the `stream`; from `sofim_lab.federated` those of the server, with what each client does in a round; of a
+            run of a sweep (`sofim_lab.benchmark`) those alone that its `Configuration` names.
         seed: Seed of the batch order (and of the initial weights in a race).
         device: Class of the device, e.g. `cpu`.
         steps: One `StepRecord` a step. Losses are in nats a sample.
@@ -104,9 +106,17 @@ class TrainingResult:
 
 @dataclass(frozen=True)
 class RaceResult:
-    """Several runs from the same starts on the same batches, in the order in which they ran."""
+    """Several runs from the same starts on the same batches, in the order in which they ran; at least one.
 
-    runs: tuple[TrainingResult, ...] = field(default_factory=tuple)
+    Raises:
+        ValueError: There is no run, so there is nothing to tabulate or draw.
+    """
+
+    runs: tuple[TrainingResult, ...]
+
+    def __post_init__(self) -> None:
+        if not self.runs:
+            raise ValueError(f"runs={self.runs!r} is empty: a race has at least one run, e.g. RaceResult((result,))")
 
     def __iter__(self) -> Iterator[TrainingResult]:
         return iter(self.runs)

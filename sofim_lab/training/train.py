@@ -13,9 +13,8 @@ from tqdm.auto import tqdm
 
 from sofim_lab.curvature.passes import BackwardPasses
 from sofim_lab.optim import NotFiniteError
-from sofim_lab.problems import Dataset, Split
+from sofim_lab.problems import Dataset, Split, Stream, streams
 from sofim_lab.problems.seeding import seeded
-from sofim_lab.problems.streams import Stream, shuffled
 from sofim_lab.training.closures import LossFunction, make_closure
 from sofim_lab.training.evaluate import evaluate, mode
 from sofim_lab.training.point import point_of
@@ -38,7 +37,7 @@ def train(
     name: str | None = None,
     callback: Callback | None = None,
     progress: bool | None = None,
-    stream: Stream = shuffled,
+    stream: str | Stream = "shuffled",
     evaluate_on: Sequence[str] = ("train", "val"),
 ) -> TrainingResult:
     """Train a classifier in place and keep what happened.
@@ -64,7 +63,7 @@ def train(
         callback: Is shown each step after it was taken, e.g. `PathRecorder(model).record`. What it returns is ignored,
             what it raises ends the run, and its time does not count.
         progress: Show a bar; None shows it except while a lesson's report is written.
-        stream: How the batches of an epoch are drawn, see `sofim_lab.problems.streams`.
+        stream: How the batches of an epoch are drawn: a name or one of `sofim_lab.problems.streams`.
         evaluate_on: The parts of the data, of `train`, `val` and `test`, that are evaluated before the first step and
             after each epoch.
 
@@ -72,9 +71,9 @@ def train(
         `TrainingResult` with every step and every epoch.
 
     Raises:
-        ValueError: epochs, batch_size or evaluate_on out of range; model and data of another device, dtype or shape;
-            an optimizer over other parameters than the model's; an empty part of the data, samples with nan or inf,
-            labels out of range; an optimizer whose step does not call its closure.
+        ValueError: epochs, batch_size or evaluate_on out of range; an unknown stream; model and data of another device,
+            dtype or shape; an optimizer over other parameters than the model's; an empty part of the data, samples with
+            nan or inf, labels out of range; an optimizer whose step does not call its closure.
 
     Example:
         >>> from sofim_lab import SOFIM
@@ -84,7 +83,7 @@ def train(
         >>> result.final.val_accuracy > 0.5
         True
     """
-    parts = parts_of(evaluate_on)
+    parts, order_of = parts_of(evaluate_on), streams.get(stream)
     refuse_bad_input(model, data, optimizer, epochs, batch_size, parts)
     (seed,) = seeds_of([seed])  # also one of NumPy, which PyTorch does not take
     order = torch.Generator().manual_seed(seed)
@@ -99,7 +98,7 @@ def train(
             if diverged_at is not None:
                 break
             started, watched = time.perf_counter(), 0.0
-            for chosen in stream(data.train.y, batch_size, order):
+            for chosen in order_of(data.train.y, batch_size, order):
                 batch = Split(data.train.x[chosen], data.train.y[chosen])
                 loss, length = _step(model, optimizer, loss_fn, batch, passes)
                 steps.append(StepRecord(len(steps) + 1, epoch, loss, length))
@@ -120,7 +119,7 @@ def train(
     return TrainingResult(
         name=label,
         optimizer=type(optimizer).__name__,
-        settings=settings_of(optimizer) | {"epochs": epochs, "batch_size": batch_size, "stream": stream.name},
+        settings=settings_of(optimizer) | {"epochs": epochs, "batch_size": batch_size, "stream": order_of.name},
         seed=seed,
         device=data.device.type,
         steps=tuple(steps),

@@ -12,9 +12,8 @@ from torch.optim import Optimizer
 from tqdm.auto import tqdm
 
 from sofim_lab.optim import registry
-from sofim_lab.problems import Dataset
+from sofim_lab.problems import Dataset, Stream, streams
 from sofim_lab.problems.seeding import random_state, seeded
-from sofim_lab.problems.streams import Stream, shuffled
 from sofim_lab.training.closures import LossFunction
 from sofim_lab.training.progress import show_progress
 from sofim_lab.training.race import OptimizerFactory
@@ -45,7 +44,7 @@ def train_many(
     epochs: int = 10,
     batch_size: int = 64,
     loss_fn: LossFunction = nn.functional.cross_entropy,
-    stream: Stream = shuffled,
+    stream: str | Stream = "shuffled",
     evaluate_on: Sequence[str] = ("train", "val"),
     progress: bool | None = None,
 ) -> tuple[TrainingResult, ...]:
@@ -63,7 +62,7 @@ def train_many(
         epochs: Passes over the training samples, 0 or more.
         batch_size: Samples a step, 1 or more.
         loss_fn: Mean loss of logits and labels, a scalar.
-        stream: How the batches of an epoch are drawn.
+        stream: How the batches of an epoch are drawn, see `train`.
         evaluate_on: The parts of the data that are evaluated after each epoch.
         progress: Show a bar; None shows it except while a lesson's report is written.
 
@@ -86,7 +85,7 @@ def train_many(
         raise ValueError("model must make a model from a seed, not be one: e.g. lambda seed: mlp(seed=seed)")
     if not runs:
         raise ValueError(f"runs={runs!r} must hold at least one constructor with its seed, e.g. [(SOFIM, 0)]")
-    parts = parts_of(evaluate_on)
+    parts, order_of = parts_of(evaluate_on), streams.get(stream)
     crowd: list[_Run] = []
     for pair in runs:
         if not isinstance(pair, Sequence) or len(pair) != 2:
@@ -114,7 +113,7 @@ def train_many(
                 stack, alive = Stack([run.model for run in left]), left
             started = time.perf_counter()
             with training(stack.model):
-                _epoch(stack, alive, data, loss_fn, epoch, [stream(data.train.y, batch_size, r.order) for r in alive])
+                _epoch(stack, alive, data, loss_fn, epoch, [order_of(data.train.y, batch_size, r.order) for r in alive])
             seconds += (time.perf_counter() - started) / len(alive)
             for run in alive:
                 if run.diverged_at is None:
@@ -122,7 +121,7 @@ def train_many(
                     run.history.append(record(run.model, data, loss_fn, parts, **known))
                     run.diverged_at = None if finite(run.history[-1], parts) else len(run.steps)
             bar.update()
-    common = {"epochs": epochs, "batch_size": batch_size, "stream": stream.name}
+    common = {"epochs": epochs, "batch_size": batch_size, "stream": order_of.name}
     return tuple(
         TrainingResult(
             name=type(run.optimizer).__name__,

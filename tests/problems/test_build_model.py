@@ -68,8 +68,9 @@ def test_what_is_no_image_is_refused(name):
         build_model(name, data)
     with pytest.raises(ValueError, match=f"{name} needs images"):
         build_model(name, colour(side=7))
-    with pytest.raises(ValueError, match="width=0 must be 1 or more"):
-        build_model(name, load_digits("cpu"), width=0)
+    for width in (0, 2.5, True):
+        with pytest.raises(ValueError, match=f"width={width} must be"):
+            build_model(name, load_digits("cpu"), width=width)
 
 
 def test_an_unknown_model_is_answered_with_the_known_ones():

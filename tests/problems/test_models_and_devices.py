@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 
@@ -22,6 +23,7 @@ def test_layers_follow_the_sizes():
     model = mlp((64, 32, 16, 10), activation="relu", device="cpu")
     assert [type(layer).__name__ for layer in model] == ["Linear", "ReLU", "Linear", "ReLU", "Linear"]
     assert model(torch.zeros(5, 64)).shape == (5, 10)
+    assert [p.shape for p in mlp(np.array([64, 10]), device="cpu").parameters()] == [(10, 64), (10,)]
 
 
 @pytest.mark.parametrize(
@@ -29,6 +31,12 @@ def test_layers_follow_the_sizes():
     [
         ({"sizes": (64,)}, r"sizes=\(64,\) must hold at least two"),
         ({"sizes": (64, 0, 10)}, r"sizes=\(64, 0, 10\)"),
+        ({"sizes": (64, -3, 10)}, r"sizes=\(64, -3, 10\)"),
+        ({"sizes": (64.7, 10)}, "a width in sizes=64.7 must be a whole number"),
+        ({"sizes": (64, True, 10)}, "a width in sizes=True must be a whole number"),
+        ({"sizes": (64, np.True_, 10)}, "a width in sizes=.*True.* must be a whole number"),
+        ({"sizes": ("64", "10")}, "a width in sizes='64' must be a whole number"),
+        ({"dtype": torch.int64}, "dtype=torch.int64 is no floating type"),
         ({"activation": "swish"}, "activation='swish' is unknown: choose one of tanh, relu"),
         ({"device": "tpu"}, "device='tpu' is unknown"),
     ],

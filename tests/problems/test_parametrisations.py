@@ -84,12 +84,23 @@ def test_the_gap_is_a_share_of_the_way():
     assert path_gap(gaussian, a, b, TARGET) == pytest.approx(0.5 / way)  # a move of 1 at σ = 2 has length ½
 
 
+def test_without_a_way_to_the_target_equal_paths_have_no_gap_and_others_none_that_could_be_told():
+    stay = descend(gaussian, TARGET, TARGET, GAUSSIAN["(μ, σ)"], "natural", lr=0.5, steps=2)
+    assert path_gap(gaussian, stay, stay.clone(), TARGET) == 0
+    with pytest.raises(ValueError, match=r"target=\[1\.0, 0\.7.*\] is where the paths start: choose another"):
+        path_gap(gaussian, stay, stay + torch.tensor([[0.0, 0.0], [0.1, 0.0], [0.1, 0.0]], **F64), TARGET)
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"lr": 0.0}, "lr=0.0 must be positive"),
-        ({"damping": -1.0}, "damping=-1.0"),
-        ({"method": "newton"}, "method='newton' is unknown"),
+        ({"lr": 0.0}, "lr=0.0 must be a positive number"),
+        ({"damping": -1.0}, "damping=-1.0 must be 0 or more"),
+        ({"method": "newton"}, "method='newton' is unknown: choose 'gradient' or 'natural'"),
+        ({"method": "newton", "steps": 0}, "method='newton' is unknown"),
+        ({"steps": -1}, "steps=-1 must be 0 or more"),
+        ({"steps": 2.5}, "steps=2.5 must be a whole number"),
+        ({"lr": math.nan}, "lr=nan must be a positive number"),
         ({"start": -START}, "is no Gaussian distribution"),
         ({"target": -TARGET}, "is no Gaussian distribution"),
     ],

@@ -24,6 +24,12 @@ def test_sizes_out_of_range_are_named(name, value):
         reduced_digits(**{name: value}, device="cpu")
 
 
+@pytest.mark.parametrize("dtype", [torch.int64, torch.bool, torch.uint8])
+def test_a_type_without_fractions_is_named(dtype):
+    with pytest.raises(ValueError, match=f"dtype={dtype} is no floating type.*: use torch.float32"):
+        reduced_digits(20, 3, device="cpu", dtype=dtype)
+
+
 def test_a_share_of_the_labels_is_changed_and_always_to_another_class():
     y = torch.arange(200) % 10
     changed = {share: noisy_labels(y, share) != y for share in (0.0, 0.25, 0.5, 1.0)}

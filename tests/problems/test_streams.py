@@ -87,6 +87,13 @@ def test_unknown_names_are_refused(name):
         streams.get(name)
 
 
+def test_what_is_no_name_is_refused_and_a_stream_is_itself():
+    assert streams.get(streams.sorted_by_class) is streams.sorted_by_class
+    for thing in (None, 3, lambda labels, batch_size, generator: iter(())):
+        with pytest.raises(ValueError, match=r"stream=.* must be a Stream or a name: there are shuffled, sorted_by"):
+            streams.get(thing)
+
+
 def test_an_alpha_has_one_name_whatever_type_it_has():
     stream = streams.dirichlet(1.0)
     for alpha in (1, np.float32(1), torch.tensor(1.0)):

@@ -67,6 +67,26 @@ def test_a_key_stands_for_optimizer_and_settings():
     assert len({Configuration("SGD", {"lr": 0.1}), Configuration("SGD", {"lr": 0.1})}) == 1
 
 
+@pytest.mark.parametrize("other", [1.0, True, [1], "1"])
+def test_what_is_written_differently_is_another_configuration(other):
+    one, two = Configuration("SGD", {"lr": 1}), Configuration("SGD", {"lr": other})
+    assert one != two
+    assert one.key != two.key
+    assert len({one, two}) == 2
+
+
+def test_what_is_written_alike_is_the_same_configuration():
+    one, two = Configuration("Adam", {"betas": (0.9, 0.99)}), Configuration("Adam", {"betas": [0.9, 0.99]})
+    assert one == two
+    assert one.key == two.key
+    assert one != one.key
+
+
+def test_keys_are_those_of_the_stores_that_there_are():
+    assert Configuration("SGD", {"lr": 1}).key == "9c92024df3b8"
+    assert Configuration("SGD", {"lr": 1.0}).key == "f834775d78fe"
+
+
 def test_a_key_is_the_same_in_another_process():
     code = "from sofim_lab.training.configurations import draw; print(draw('SOFIM', 3, seed=2)[2].key)"
     other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

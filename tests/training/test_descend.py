@@ -107,3 +107,27 @@ def test_too_far_is_diverged_however_flat_it_is_there():
     w = nn.Parameter(torch.zeros(1, dtype=torch.float64))
     way = descend(lambda: torch.exp(-w).sum(), [w], lambda p: torch.optim.SGD(p, lr=1e10), steps=3)
     assert way.end == "diverged"
+
+
+def test_a_linear_loss_has_no_minimum_and_is_flat_where_its_slope_counts_as_zero():
+    w, slope = nn.Parameter(torch.tensor([3.0, 1.0])), torch.tensor([3.0, 4.0])
+    down = descend(lambda: w @ slope, [w], sgd(0.1), steps=5)
+    assert (down.end, down.steps, down.eigenvalues) == ("on the way", 5, None)
+    assert descend(lambda: w @ slope, [w], sgd(1e8), steps=5).end == "diverged"
+    w.data = torch.zeros(2)
+    level = descend(lambda: w @ slope, [w], sgd(0.1), tol=5.0)
+    assert (level.end, level.steps, level.eigenvalues.tolist()) == ("flat", 0, [0.0, 0.0])
+
+
+def test_a_parameter_that_the_loss_does_not_see_stays_and_makes_the_end_flat():
+    w, idle = nn.Parameter(torch.tensor([3.0])), nn.Parameter(torch.tensor([2.0]))
+    way = descend(lambda: w.square().sum(), [w, idle], sgd(0.5), steps=3)
+    assert way.points[-1].tolist() == [0.0, 2.0]
+    assert (way.end, way.eigenvalues.tolist()) == ("flat", [0.0, 2.0])
+
+
+def test_a_kind_of_end_that_there_is_not_has_no_share():
+    found = basins(quadratic(), points=4, steps=1)
+    assert found.share("saddle") == 0  # there is none on this surface
+    with pytest.raises(ValueError, match="kind='minima' is unknown: choose one of minimum, saddle, elsewhere"):
+        found.share("minima")

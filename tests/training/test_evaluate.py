@@ -1,13 +1,15 @@
 import math
+from functools import partial
 
 import pytest
 import torch
 from torch import nn
 
 from sofim_lab import SOFIM
+from sofim_lab.optim import registry
 from sofim_lab.problems import Dataset, Split, load_digits, mlp, streams
 from sofim_lab.problems.conv_models import resnet9
-from sofim_lab.training import RaceResult, race, train
+from sofim_lab.training import RaceResult, race, train, train_many
 from sofim_lab.training import evaluate as evaluation
 
 
@@ -119,6 +121,32 @@ def test_a_stream_decides_what_the_steps_see(digits):
     assert all(torch.equal(y, digits.train.y[batch]) for y, batch in zip(seen, batches, strict=True))
     assert result.settings["stream"] == "sorted_by_class"
     assert run(digits, regression()).settings["stream"] == "shuffled"
+
+
+def test_a_stream_goes_by_its_name_too(digits):
+    own = run(digits, regression(), stream=streams.sorted_by_class)
+    named = run(digits, regression(), stream="sorted_by_class")
+    assert named.steps == own.steps
+    assert named.settings["stream"] == "sorted_by_class"
+    options = {"epochs": 1, "batch_size": 400, "progress": False, "stream": "dirichlet(0.5)"}
+    raced = race(regression, digits, ["SOFIM"], **options).runs[0]
+    (many,) = train_many(regression, digits, [(partial(registry.make, "SOFIM"), 0)], **options)
+    assert raced.settings["stream"] == many.settings["stream"] == "dirichlet(0.5)"
+
+
+def test_an_unknown_stream_is_refused_before_anything_is_changed(digits):
+    model = regression().eval()
+    before = [p.clone() for p in model.parameters()]
+    for call in (
+        lambda stream: run(digits, model, stream=stream),
+        lambda stream: race(lambda seed: model, digits, ["SOFIM"], stream=stream),
+        lambda stream: train_many(lambda seed: model, digits, [(SOFIM, 0)], stream=stream),
+    ):
+        with pytest.raises(ValueError, match="no stream is called 'shuffeld': there are shuffled, sorted_by_class"):
+            call("shuffeld")
+        with pytest.raises(ValueError, match="stream=None must be a Stream or a name"):
+            call(None)
+    assert all(torch.equal(p, q) for p, q in zip(before, model.parameters(), strict=True))
 
 
 def test_a_race_hands_stream_and_parts_on(digits):

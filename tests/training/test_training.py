@@ -7,7 +7,7 @@ from torch.nn.utils import parameters_to_vector
 
 from sofim_lab import SOFIM
 from sofim_lab.problems import Split, build_model, load_digits, mlp
-from sofim_lab.training import race, step_bound, train
+from sofim_lab.training import RaceResult, race, step_bound, train
 
 
 @pytest.fixture(scope="module")
@@ -167,6 +167,12 @@ def test_a_diverging_contestant_does_not_end_the_race(digits):
     assert result["wild"][0].diverged
     assert not result["SOFIM"][0].diverged
     assert result.summary().loc["wild", "diverged"] == 1
+
+
+def test_a_result_without_runs_is_refused():
+    for nothing in ((), []):
+        with pytest.raises(ValueError, match=r"runs=.* is empty: a race has at least one run"):
+            RaceResult(nothing)
 
 
 def test_an_empty_race_is_refused(digits):
