@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
 from sofim_lab.problems import Split
-from sofim_lab.problems.arguments import whole_number
+from sofim_lab.training.refusals import whole_number
 
 Weights = dict[str, Tensor]
 

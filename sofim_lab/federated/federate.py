@@ -13,12 +13,11 @@ from sofim_lab.federated.clients import LocalWork, client_gradients, refuse_part
 from sofim_lab.federated.private import Privacy, private_gradient
 from sofim_lab.optim.registry import closure_kind
 from sofim_lab.problems import Dataset
-from sofim_lab.problems.arguments import whole_number
 from sofim_lab.training import EpochRecord, StepRecord, TrainingResult
 from sofim_lab.training.evaluate import evaluate
 from sofim_lab.training.point import point_of
 from sofim_lab.training.progress import show_progress
-from sofim_lab.training.refusals import refuse_bad_input
+from sofim_lab.training.refusals import refuse_bad_input, whole_number
 from sofim_lab.training.train import finite, settings_of
 
 _PARTS = ("train", "val")

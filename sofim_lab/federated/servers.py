@@ -10,7 +10,7 @@ from torch.optim import Optimizer
 
 from sofim_lab.optim import SOFIM
 from sofim_lab.optim.kin import AlongMoment
-from sofim_lab.problems.arguments import whole_number
+from sofim_lab.training.refusals import whole_number
 
 Server = Callable[[Iterable[nn.Parameter]], Optimizer]
 

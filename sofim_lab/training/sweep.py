@@ -11,13 +11,12 @@ from joblib.parallel import get_active_backend
 from tqdm.auto import tqdm
 
 from sofim_lab.optim import registry
-from sofim_lab.problems.arguments import whole_number
 from sofim_lab.training.cluster import client_of, runs_on
 from sofim_lab.training.configurations import Configuration
 from sofim_lab.training.portion import portions, run_portion
 from sofim_lab.training.progress import show_progress
 from sofim_lab.training.provenance import SOFTWARE, difference, own_sources
-from sofim_lab.training.refusals import parts_of, seeds_of
+from sofim_lab.training.refusals import parts_of, seeds_of, whole_number
 from sofim_lab.training.store import Run, read_runs, writing
 from sofim_lab.training.sweep_result import Sweep
 from sofim_lab.training.task import Setting, Task, key_of
