@@ -2,12 +2,14 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 
 from sofim_lab import plots
-from sofim_lab.benchmark import PROTOCOLS, Benchmark, Verdict, measure_costs, read, read_costs, run, run_pilot
+from sofim_lab.benchmark import PROTOCOLS, Benchmark, Protocol, Verdict, measure_costs, read, read_costs, run, run_pilot
 from sofim_lab.benchmark.report import cost_table, table, write_report, write_table
 from sofim_lab.cli.options import BENCH
 from sofim_lab.files import write_atomically
@@ -22,6 +24,7 @@ SHOWN = ("SOFIM", "SGD momentum", "Adam", "constant-rate mean", "clipped mean") 
 def command(arguments: argparse.Namespace) -> int:
     """Run, judge, write; with `--pilot` or `--costs` measure those alone, with `--report` only write."""
     protocol = PROTOCOLS[arguments.profile]
+    part = _part(protocol, arguments.tasks)
     folder = arguments.output or BENCH / protocol.name  # the tables of one do not replace those of another
     store = arguments.store or folder / f"{protocol.name}.jsonl"
     how = {"n_jobs": arguments.jobs, "progress": None if arguments.progress else False}
@@ -29,16 +32,22 @@ def command(arguments: argparse.Namespace) -> int:
     if arguments.device == "auto":  # others stay a name: a report needs no device, its store may be of another machine
         arguments.device = resolve_device().type
     only = arguments.costs or arguments.report
+    if only and arguments.tasks:
+        raise LessonError("--tasks says what to run, and --costs and --report run nothing: leave it out")
     if only and not store.exists():
         raise LessonError(f"{store} does not exist: run `{_call(arguments)}` first")
     folder.mkdir(parents=True, exist_ok=True)  # where nothing can be written, that is said before hours of work
     try:
         if arguments.pilot:
-            targets = run_pilot(protocol, store.with_name(f"{store.stem}-pilot.jsonl"), device=arguments.device, **how)
+            targets = run_pilot(part, store.with_name(f"{store.stem}-pilot.jsonl"), device=arguments.device, **how)
             print(table(targets.reset_index(names="task")))
             return 0
         there = {"device": arguments.device}
-        found = read(protocol, store, **there) if only else run(protocol, store, **there, **how)
+        if arguments.costs:
+            resolve_device(arguments.device)  # or its error, before the store is asked for runs that nobody can add
+        if not only:
+            run(part, store, **there, **how)
+        found = read(protocol, store, **there)
         if arguments.costs:
             return _costs(found, folder, arguments)
     except (ValueError, ImportError, RuntimeError, FileNotFoundError) as error:
@@ -53,6 +62,18 @@ def command(arguments: argparse.Namespace) -> int:
     except ValueError as error:
         raise LessonError(f"{error}: `{_call(arguments)} --costs`") from error
     return _write(found, folder, costs)
+
+
+def _part(protocol: Protocol, titles: Sequence[str] | None) -> Protocol:
+    """The protocol with some of its tasks alone."""
+    if titles is None:
+        return protocol
+    known = {task.title: task for task in protocol.tasks}
+    if unknown := [title for title in titles if title not in known]:
+        there = ", ".join(f'"{title}"' for title in known)
+        raise LessonError(f"--tasks {unknown[0]!r} is none of profile {protocol.name}: there are {there}")
+    tasks = tuple(known[title] for title in dict.fromkeys(titles))
+    return replace(protocol, tasks=tasks, studied=protocol.studied if protocol.studied in tasks else None)
 
 
 def _costs(found: Benchmark, folder: Path, arguments: argparse.Namespace) -> int:

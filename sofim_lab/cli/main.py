@@ -143,6 +143,12 @@ def _add_bench(parser: argparse.ArgumentParser) -> None:
     takes = "quick takes minutes, full and mnist an hour or two of two cores"
     add("--profile", choices=("quick", "full", "mnist", "tiny"), default="quick", help=f"{takes}; default: quick")
     add("--device", choices=("auto", "cpu", "cuda", "mps"), default="cpu", help="default: cpu")
+    add(
+        "--tasks",
+        nargs="+",
+        metavar="TITLE",
+        help="run these alone, e.g. 'digits, mlp'; the tables are of the whole store",
+    )
     add("--jobs", type=options.count, default=1, metavar="N", help="processes; default: 1")
     add("--store", type=Path, metavar="FILE", help="finished runs, a line each; default: PROFILE.jsonl in the output")
     add("--keep-other-code", action="store_true", help="go on with a store of other source code, which is refused else")

@@ -37,6 +37,37 @@ def test_it_writes_tables_and_figures_and_runs_nothing_twice(folder, capsys):
                         "learning-rates.png"}  # fmt: skip
 
 
+def test_some_tasks_are_run_and_the_tables_are_of_all_that_is_there(folder, capsys, monkeypatch):
+    other = replace(TINY.tasks[0], model="logreg", epochs=1)
+    monkeypatch.setitem(PROTOCOLS, "tiny", replace(TINY, tasks=(other, *TINY.tasks)))
+    at = ["bench", "--profile", "tiny", "--out", str(folder), "--no-progress"]
+    before = (folder / "tiny.jsonl").read_bytes()
+    assert main([*at, "--tasks", "digits, mlp"]) == 0
+    assert (folder / "tiny.jsonl").read_bytes() == before
+    assert "1 of 2 tasks complete" in (folder / "report.md").read_text(encoding="utf-8")
+    assert main([*at, "--tasks", "digits, logreg", "digits, logreg"]) == 0
+    page = (folder / "report.md").read_text(encoding="utf-8")
+    assert "2 of 2 tasks complete" in page
+    assert "### One change to SOFIM" in page  # it was there
+    capsys.readouterr()
+    assert main([*at, "--tasks", "digits"]) == 2
+    said = '--tasks \'digits\' is none of profile tiny: there are "digits, logreg", "digits, mlp"'
+    assert said in capsys.readouterr().err
+    for option in ("--costs", "--report"):
+        assert main([*at, "--tasks", "digits, mlp", option]) == 2
+        assert "--tasks says what to run, and --costs and --report run nothing: leave it out" in capsys.readouterr().err
+
+
+def test_the_pilot_takes_some_tasks_too(tmp_path, monkeypatch):
+    other = replace(TINY.tasks[0], model="logreg")
+    monkeypatch.setitem(PROTOCOLS, "tiny", replace(TINY, tasks=(other, *TINY.tasks)))
+    pilot = Mock(return_value=pd.DataFrame({"rate": [0.1]}, index=["digits, logreg"]))
+    monkeypatch.setattr("sofim_lab.cli.bench.run_pilot", pilot)
+    assert main(["bench", "--profile", "tiny", "--out", str(tmp_path), "--pilot", "--tasks", "digits, logreg"]) == 0
+    asked = pilot.call_args.args[0]
+    assert (asked.tasks, asked.studied) == ((other,), None)
+
+
 def test_each_profile_has_its_own_folder(folder, monkeypatch):
     monkeypatch.chdir(folder)
     own = folder / "build" / "bench" / "tiny"
@@ -94,11 +125,12 @@ def test_costs_of_shifted_tasks_alone_are_refused_in_words(folder, capsys, monke
     assert "no task with shuffled batches is complete in the store" in capsys.readouterr().err
 
 
-def test_costs_on_a_device_that_is_not_here_are_refused_in_words(folder, capsys, monkeypatch):
-    """The store of another machine holds its runs."""
+@pytest.mark.parametrize("there", ["cpu", "mps"])
+def test_costs_on_a_device_that_is_not_here_are_refused_in_words(folder, capsys, monkeypatch, there):
+    """The store of another machine may hold its runs."""
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     store = folder / "tiny.jsonl"
-    store.write_text(store.read_text().replace('"device": "cpu"', '"device": "mps"'))
+    store.write_text(store.read_text().replace('"device": "cpu"', f'"device": "{there}"'))
     assert main(["bench", "--profile", "tiny", "--out", str(folder), "--device", "mps", "--costs"]) == 2
     assert "device='mps', but Apple's Metal backend is not available here" in capsys.readouterr().err
     assert not (folder / "costs.csv").exists()
