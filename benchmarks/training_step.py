@@ -1,6 +1,6 @@
 """What a step of training ResNet-9 costs with each optimizer, as ratios to SGD(momentum=0.9) measured in the same run.
 
-    python benchmarks/training_step.py [--device cuda] [--rounds 9] [--steps 20] [--batch 128] [--width 64]
+    python benchmarks/training_step.py [--device cuda] [--rounds 5] [--steps 10] [--batch 128] [--width 64]
 
 Forward pass, backward pass and step, on noise of the shape of CIFAR-10's images: the cost does not depend on what they
 show. The optimizers take turns in a random order. `state` is what an optimizer keeps between two steps, `peak` what a
@@ -70,8 +70,8 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="auto", help="default: %(default)s")
-    parser.add_argument("--rounds", type=int, default=9, help="timed turns of each (default: %(default)s)")
-    parser.add_argument("--steps", type=int, default=20, help="steps a turn (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=5, help="timed turns of each (default: %(default)s)")
+    parser.add_argument("--steps", type=int, default=10, help="steps a turn (default: %(default)s)")
     parser.add_argument("--batch", type=int, default=128, help="images a step (default: %(default)s)")
     parser.add_argument("--width", type=int, default=64, help="channels of the first layer (default: %(default)s)")
     options = parser.parse_args()

@@ -13,7 +13,8 @@ from sofim_lab.training.task import Task
 def client_of(backend: Any) -> Any | None:
     """The `distributed.Client` behind an engine of joblib; None if it is another engine."""
     client, distributed = getattr(backend, "client", None), sys.modules.get("distributed")
-    return client if distributed is not None and isinstance(client, distributed.Client) else None
+    kind = getattr(distributed, "Client", None)  # a module of the user's may have the name, too
+    return client if kind is not None and isinstance(client, kind) else None
 
 
 def runs_on(

@@ -52,7 +52,8 @@ def trained(name, device, **options):
 @pytest.mark.parametrize("name", [name for name in registry.names() if name not in DRAWS])
 def test_every_optimizer_takes_the_same_steps(name):
     (here, run_here), (there, run_there) = on_both(partial(trained, name))
-    close(vector(there), vector(here), rtol=1e-6, atol=1e-8)
+    tolerance = 1e-4 if name == "L-BFGS" else 1e-6  # whose line searches magnify the last bits
+    close(vector(there), vector(here), rtol=tolerance, atol=tolerance / 10)
     assert run_there.device == "cuda"
     assert run_there.final.gradient_evaluations == run_here.final.gradient_evaluations
 
@@ -98,6 +99,45 @@ def test_sofim_in_float32_is_as_accurate():
 
     exact = end("cpu", WIDE)
     assert float((end("cuda", torch.float32) - exact).norm() / exact.norm()) < 1e-6
+
+
+@pytest.mark.parametrize("direction", ["momentum", "gradient"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+def test_a_step_of_sofim_waits_for_nothing(direction, dtype):
+    ps = [nn.Parameter(torch.randn(n, 7, device="cuda", dtype=dtype)) for n in (3, 70_000, 5)]
+    optimizer = SOFIM(ps, direction=direction, weight_decay=0.1)
+    for p in ps:
+        p.grad = torch.randn_like(p)
+    optimizer.step()  # the first one makes the states
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        for _ in range(3):
+            optimizer.step()
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
+@pytest.mark.parametrize("layout", ["channels last", "every other", "mixed"])
+def test_sofim_with_unusual_memory(layout):
+    """PyTorch's fused kernels refuse what does not lie alike."""
+
+    def end(device):
+        torch.manual_seed(0)
+        wide = [torch.randn(4, 6, 3, 5, dtype=WIDE).to(device, torch.float32) for _ in range(3)]
+        if layout == "channels last":
+            wide = [x.to(memory_format=torch.channels_last) for x in wide]
+        ps = [nn.Parameter(x[:, ::2] if layout == "every other" else x) for x in wide]
+        optimizer = SOFIM(ps, lr=0.1, direction="gradient")
+        for k in range(4):
+            for i, p in enumerate(ps):
+                g = torch.randn(p.shape, dtype=WIDE).to(device, torch.float32)
+                last = layout == "mixed" and (i + k) % 2
+                p.grad = g.to(memory_format=torch.channels_last) if last else g
+            optimizer.step()
+        return torch.cat([p.detach().double().flatten() for p in ps]).cpu()
+
+    here, there = on_both(end)
+    close(there, here, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", ["bfloat16", "float16"])

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from concurrent.futures.process import BrokenProcessPool
+from types import ModuleType
 
 import joblib
 import numpy as np
@@ -467,3 +468,8 @@ def test_it_says_how_many_were_computed_at_once():
 def test_no_device_that_is_another_one_elsewhere():
     with pytest.raises(ValueError, match=r"device='auto' .* name it"):
         run(device="auto")
+
+
+def test_a_module_of_the_users_may_be_called_as_dasks(monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", ModuleType("distributed"))
+    assert len(run(GOOD, n_jobs=2).runs) == 4

@@ -8,11 +8,27 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from sofim_lab.optim._sofim.diagnostics import Gauge
-from sofim_lab.optim._sofim.reduce import Column, Scalar, Sums, float32, number, pair, remainder, runs
+from sofim_lab.optim._sofim.reduce import (
+    ON_DEVICE,
+    Column,
+    Scalar,
+    Sums,
+    float32,
+    in_memory,
+    number,
+    pair,
+    remainder,
+    runs,
+)
 from sofim_lab.optim._sofim.shards import Shards, is_sharded, local, sum_over
 
 PART = 2**20  # numbers of one part: few enough to be in the cache still when their norm is taken
 STIFF = 10.0  # ‖m‖²/ρ from which the rounding of mᵀv is magnified
+
+_PLAIN: dict[str, Any] = {
+    "weight_decay": 0.0, "momentum": 0.0, "dampening": 0.0, "nesterov": False, "maximize": False,
+    "is_first_step": False,
+}  # fmt: skip
 
 Part = tuple[list[Tensor], list[Tensor], list[Tensor]]  # parameters, gradients, moments
 
@@ -24,8 +40,8 @@ class Block:
     v is the gradient with its L2 decay, v = g + decay·p. Where the group maximizes, `rate` and `decay` are
     negative: then v and m are those of −g with the opposite sign, which changes neither mmᵀ nor mᵀv.
 
-    A block of ordinary tensors on the CPU can be used again as long as it `fits`: where tensors are small, most of a
-    step is finding out what belongs together.
+    A block of ordinary tensors on the CPU or on CUDA can be used again as long as it `fits`: where tensors are small,
+    most of a step is finding out what belongs together.
     """
 
     group: dict[str, Any]
@@ -37,7 +53,7 @@ class Block:
         self.step: int = int(self.states[0]["step"])
         self.moments = [state["moment"] for state in self.states]
         self.foreach, self.dtype = self.group["foreach"], self.ps[0].dtype
-        plain = all(type(p) is Parameter and p.is_cpu for p in self.ps)
+        plain = all(type(p) is Parameter and in_memory(p) for p in self.ps)
         self.can_stay = plain and not self.ps[0].is_complex()
         self._identities = [*map(id, self.ps)]
         self._places = [m.data_ptr() for m in self.moments] if plain else []
@@ -158,10 +174,15 @@ class Block:
 
 
 def cuts(ps: list[Tensor], foreach: bool | None) -> list[slice]:
-    """Parts for the _foreach kernels: neighbours up to a length; all together or each alone if asked to."""
-    if foreach:
-        return [slice(None)]
-    return [some for some, _ in runs(ps, PART if foreach is None else 0)]
+    """Parts for the _foreach kernels: all tensors together or each alone if asked to."""
+    if foreach is None:
+        return parts_of(ps)
+    return [slice(None)] if foreach else [some for some, _ in runs(ps, 0)]
+
+
+def parts_of(ps: list[Tensor]) -> list[slice]:
+    """Neighbours up to a length: on the CPU what its cache holds, on an accelerator what one call should copy."""
+    return [some for some, _ in runs(ps, PART if ps[0].is_cpu else ON_DEVICE)]
 
 
 def _lerp(ms: list[Tensor], gs: list[Tensor], weight: float) -> None:
@@ -177,6 +198,18 @@ def _add(xs: list[Tensor], ys: list[Tensor], a: Scalar) -> None:
         a = float(a)
     if isinstance(a, float):
         torch._foreach_add_(xs, ys, alpha=a) if len(xs) > 1 else xs[0].add_(ys[0], alpha=a)
+        return
+    a = a.to(xs[0].device, ys[0].dtype)  # it may be the sum of blocks on several devices
+    if len(xs) == 1:
+        xs[0].addcmul_(ys[0], a)
+    elif _same_layout(xs, ys):
+        torch._fused_sgd_(xs, ys, [], lr=-a, **_PLAIN)  # two passes less than below, and nothing is written down
     else:
-        a = a.to(xs[0].device, ys[0].dtype)  # it may be the sum of blocks on several devices
-        xs[0].addcmul_(ys[0], a) if len(xs) == 1 else torch._foreach_add_(xs, torch._foreach_mul(ys, a))
+        torch._foreach_add_(xs, torch._foreach_mul(ys, a))
+
+
+def _same_layout(xs: list[Tensor], ys: list[Tensor]) -> bool:
+    """Whether PyTorch's fused SGD, w ← w − lr g with lr on the device, which is float32 there, takes the tensors."""
+    if not xs[0].is_cuda or not xs[0].dtype is ys[0].dtype is torch.float32:
+        return False
+    return all(x.is_contiguous() and x.stride() == y.stride() for x, y in zip(xs, ys, strict=True))

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 
-from sofim_lab.optim._sofim.block import PART
-from sofim_lab.optim._sofim.reduce import runs
+from sofim_lab.optim._sofim.block import parts_of
+from sofim_lab.optim._sofim.reduce import in_memory
 
 Group = dict[str, Any]
 State = defaultdict[Tensor, dict[str, Any]]
@@ -38,20 +38,19 @@ def state_of(p: Tensor, group: Group, state: State) -> dict[str, Any]:
 
 
 def states_of(ps: list[Tensor], group: Group, state: State) -> list[dict[str, Any]]:
-    """The states of parameters, made where they are missing; on the CPU the moments of a part lie in one buffer.
+    """The states of parameters, made where they are missing; the moments of a part lie in one buffer.
 
     So their norm is that of one vector, and nothing has to be copied together for it.
     """
     owns = [state[p] for p in ps]
     if all(owns):
         return owns
-    new = [p for p in ps if not state[p] and type(p) in (Parameter, Tensor) and p.is_cpu]
-    new = [p for p in new if p.is_contiguous()]
-    for dtype in {moment_dtype(p) for p in new}:
-        alike = [p for p in new if moment_dtype(p) == dtype]
-        for some, _ in runs(alike, PART):
+    new = [p for p in ps if not state[p] and type(p) in (Parameter, Tensor) and in_memory(p) and p.is_contiguous()]
+    for dtype, device in {(moment_dtype(p), p.device) for p in new}:
+        alike = [p for p in new if moment_dtype(p) == dtype and p.device == device]
+        for some in parts_of(alike):
             sizes = [p.numel() for p in alike[some]]
-            moments = torch.zeros(sum(sizes), dtype=dtype).split(sizes)
+            moments = torch.zeros(sum(sizes), dtype=dtype, device=device).split(sizes)
             for p, moment in zip(alike[some], moments, strict=True):
                 state[p] = {"step": 0, "moment": moment.view(p.shape)}
     return [state_of(p, group, state) for p in ps]

@@ -16,8 +16,8 @@ Families = list[list[Block]]  # blocks that share one F
 class Plan:
     """The blocks of a step, kept for the next one: where tensors are small, finding them takes as long as the rest.
 
-    Kept is one block for each group of ordinary tensors on the CPU. They are used again as long as they are what would
-    be found anew, whatever has been done to parameters, states and groups in between.
+    Kept is one block for each group of ordinary tensors on the CPU or on CUDA. They are used again as long as they are
+    what would be found anew, whatever has been done to parameters, states and groups in between.
     """
 
     def __init__(self) -> None:

@@ -34,8 +34,9 @@ class Column(list[Tensor]):
     def __init__(self, xs: Sequence[Tensor]) -> None:
         super().__init__(xs)
         is_vector = len(xs) == 1 and xs[0].is_contiguous()
-        self.whole = None if not xs[0].is_cpu else xs[0].view(-1) if is_vector else _view_of_all(xs)
-        self._rows = [] if self.whole is None or xs[0].dtype.itemsize < 4 else _in_rows(self.whole)
+        self.whole = None if not in_memory(xs[0]) else xs[0].view(-1) if is_vector else _view_of_all(xs)
+        by_rows = xs[0].is_cpu and xs[0].dtype.itemsize >= 4
+        self._rows = [] if self.whole is None or not by_rows else _in_rows(self.whole)
 
     def squares(self) -> list[Tensor]:
         """The squares of short rows, summed; nothing where they have to be found piece by piece."""
@@ -55,7 +56,7 @@ class Sums:
         columns = (xs,) if ys is None else (xs, ys)
         self._lists.append(columns)
         if not xs[0].is_cpu:
-            self._squares.append(wide(torch.stack(torch._foreach_norm(list(xs), 2, _at_least_float32(xs[0])))).square())
+            self._squares.append(wide(_norms(xs)).square())
             if ys is not None:
                 dots = [torch.dot(x, y.to(x.dtype)) for x, y in pieces(columns, ON_DEVICE, ON_DEVICE)]
                 self._products.append(wide(torch.stack(dots)))
@@ -97,7 +98,8 @@ class Sums:
 
     def _total(self, rows: list[Tensor], other: int) -> Scalar:
         """The sum of all rows; in float64 throughout where their products are beyond float32."""
-        total = number(self._joined(rows).sum(dtype=widest(rows[0])))
+        every = self._joined(rows)
+        total = number(every[0] if len(every) == 1 else every.sum(dtype=widest(every)))
         if isinstance(total, Tensor) or math.isfinite(total):
             return total
         parts = (part for columns in self._lists for part in pieces((columns[0], columns[other]), SHORT, JOIN))
@@ -127,11 +129,17 @@ def pair(a: Scalar, k: Scalar, dtype: torch.dtype) -> tuple[Scalar, Scalar]:
         a = float(a)
         first = min((float32(a * (1 + i * EPS)) for i in range(-2, 3)), key=lambda x: abs(float32(x * k) - x * k))
         return first, float32(first * k)
-    firsts = wide((a * wide(1 + torch.arange(-2, 3, device=k.device) * EPS)).float())
+    firsts = wide((a * _neighbours(k.device)).float())
     exact = firsts * k
     seconds = wide(exact.float())
     best = (seconds - exact).abs().argmin()
     return firsts.take(best), seconds.take(best)
+
+
+@lru_cache(maxsize=16)
+def _neighbours(device: torch.device) -> Tensor:
+    """1 and the numbers one and two roundings beside it, in the widest type."""
+    return wide(1 + torch.arange(-2, 3, device=device) * EPS)
 
 
 def plus(x: Scalar, y: Scalar) -> Scalar:
@@ -169,8 +177,13 @@ def runs(xs: Sequence[Tensor], limit: int) -> Iterator[tuple[slice, slice]]:
     yield slice(start, len(xs)), slice(first, end)
 
 
+def in_memory(x: Tensor) -> bool:
+    """Whether x lies at an address that can be compared with another's."""
+    return x.is_cpu or x.is_cuda
+
+
 def side_by_side(xs: Sequence[Tensor]) -> Tensor | None:
-    """Tensors that follow each other in one buffer as one 1-D view of it, on the CPU; None where they do not."""
+    """Tensors that follow each other in one buffer as one 1-D view of it; None where they do not."""
     return xs.whole if isinstance(xs, Column) else _view_of_all(xs)
 
 
@@ -244,9 +257,12 @@ def _sturdy(x: Tensor) -> Tensor:
     return x.float() if x.dtype.itemsize < 4 else x
 
 
-def _at_least_float32(x: Tensor) -> torch.dtype | None:
-    """The dtype to take norms in; None for the tensor's own."""
-    return torch.float32 if x.dtype.itemsize < 4 else None
+def _norms(xs: Sequence[Tensor]) -> Tensor:
+    """Norms on an accelerator, in float32 at least: of all numbers as one if they lie in one buffer, else of each."""
+    dtype = torch.float32 if xs[0].dtype.itemsize < 4 else None
+    if isinstance(xs, Column) and xs.whole is not None:
+        return torch.linalg.vector_norm(xs.whole, dtype=dtype).view(1)
+    return torch.stack(torch._foreach_norm(list(xs), 2, dtype))
 
 
 def float32(x: float) -> float:
