@@ -214,7 +214,8 @@ class SOFIM(Optimizer):
             mm, mv = b.average(with_product=not collapsed)
             parts.append((mm / b.rho, mv / b.rho))
         s, t = (reduce(plus, column) for column in zip(*parts, strict=True))
-        return collapsed, s + (s - s), t  # an infinite ‖m‖ becomes nan and is seen, 1/∞ would only stop the step
+        s = s.fmod(math.inf) if isinstance(s, Tensor) else s + (s - s)
+        return collapsed, s, t  # an infinite ‖m‖ has become nan and is seen, 1/∞ would only stop the step
 
     def _must_raise(self, s: Scalar) -> bool:
         """Whether ‖m‖ is not finite and somebody is to hear of it."""

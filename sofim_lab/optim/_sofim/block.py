@@ -25,8 +25,8 @@ from sofim_lab.optim._sofim.shards import Shards, is_sharded, local, sum_over
 PART = 2**20  # numbers of one part: few enough to be in the cache still when their norm is taken
 STIFF = 10.0  # ‖m‖²/ρ from which the rounding of mᵀv is magnified
 
-_PLAIN: dict[str, Any] = {
-    "weight_decay": 0.0, "momentum": 0.0, "dampening": 0.0, "nesterov": False, "maximize": False,
+_ASCENT: dict[str, Any] = {
+    "weight_decay": 0.0, "momentum": 0.0, "dampening": 0.0, "nesterov": False, "maximize": True,
     "is_first_step": False,
 }  # fmt: skip
 
@@ -203,13 +203,13 @@ def _add(xs: list[Tensor], ys: list[Tensor], a: Scalar) -> None:
     if len(xs) == 1:
         xs[0].addcmul_(ys[0], a)
     elif _same_layout(xs, ys):
-        torch._fused_sgd_(xs, ys, [], lr=-a, **_PLAIN)  # two passes less than below, and nothing is written down
+        torch._fused_sgd_(xs, ys, [], lr=a, **_ASCENT)  # two passes less than below, and nothing is written down
     else:
         torch._foreach_add_(xs, torch._foreach_mul(ys, a))
 
 
 def _same_layout(xs: list[Tensor], ys: list[Tensor]) -> bool:
-    """Whether PyTorch's fused SGD, w ← w − lr g with lr on the device, which is float32 there, takes the tensors."""
+    """Whether PyTorch's fused SGD, w ← w + lr g with lr on the device, which is float32 there, takes the tensors."""
     if not xs[0].is_cuda or not xs[0].dtype is ys[0].dtype is torch.float32:
         return False
-    return all(x.is_contiguous() and x.stride() == y.stride() for x, y in zip(xs, ys, strict=True))
+    return all(map(Tensor.is_contiguous, xs)) and [*map(Tensor.stride, xs)] == [*map(Tensor.stride, ys)]
