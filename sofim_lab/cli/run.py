@@ -108,7 +108,7 @@ def _with_page(outcome: Outcome, lesson: Lesson, output: Path) -> LessonRun:
     """An outcome with its budget and, where there is an executed notebook, its page."""
     from sofim_lab.lessons.reporting.lesson_page import PageError, write_page  # takes two seconds to import
 
-    budget = lesson.budgets[outcome.profile]
+    budget = lesson.budget(outcome.profile, outcome.device)
     if not outcome.notebook.is_file():
         return LessonRun(outcome, budget)
     try:

@@ -12,6 +12,7 @@ from sofim_lab.lessons.errors import LessonError, ManifestError, unknown
 MANIFEST = "lessons.yml"
 PROFILES = ("quick", "full")
 DEVICE_CLASSES = ("cpu", "cuda", "mps")
+CUDA_MB = 1200.0  # of a process's memory for CUDA's own libraries: 350 to 1,160 were measured in the lessons
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,6 +43,11 @@ class Lesson:
         """What the lesson answers to: id, number, slug, and the number without leading zeros."""
         number, _, slug = self.id.partition("_")
         return (self.id, number, slug, number.lstrip("0") or "0")
+
+    def budget(self, profile: str, device: str) -> Budget:
+        """What a run may cost; the manifest speaks of the CPU, and CUDA takes memory of its own."""
+        budget = self.budgets[profile]
+        return dataclasses.replace(budget, memory_mb=budget.memory_mb + CUDA_MB) if device == "cuda" else budget
 
 
 @dataclasses.dataclass(frozen=True)

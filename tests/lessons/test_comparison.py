@@ -89,12 +89,27 @@ def test_no_baseline_on_the_cpu_fails_and_names_the_command(held):
     assert "--update-baselines --profile full`" in full.error
 
 
-def test_no_baseline_on_another_device_is_a_warning_until_there_is_one():
-    run = outcome(Metric("loss", 0.5), device="mps")
+def test_another_device_is_held_to_the_cpus_baseline_until_it_has_its_own():
+    run = outcome(Metric("loss", 0.55), device="mps")
     comparison = compare(run, HELD)
-    assert comparison.passed
-    assert comparison.warning == "not compared: no baseline for mps yet"
+    assert (comparison.passed, comparison.warning) == (True, "")
+    assert [(row.status, row.baseline) for row in comparison.rows] == [("ok", 0.5)]
     assert not compare(run, baseline(device="mps", profile="full")).passed
+
+
+@pytest.mark.parametrize(
+    ("value", "held", "words"),
+    [
+        (0.7, HELD, "no baseline for cuda yet, and off the CPU's: loss: out of tolerance, value 0.7, baseline 0.5"),
+        (0.5, None, "not compared: no baseline for cuda yet"),
+        (0.5, baseline(profile="full"), "not compared: no baseline for cuda yet"),
+    ],
+)
+def test_what_is_off_on_a_device_without_a_baseline_is_a_warning(value, held, words):
+    comparison = compare(outcome(Metric("loss", value), device="cuda"), held)
+    assert comparison.passed
+    assert comparison.warning.startswith(words)
+    assert [row.status for row in comparison.rows] == ["not compared"]
 
 
 def test_a_lesson_without_comparable_metrics_needs_no_baseline():

@@ -40,7 +40,8 @@ def test_entries_are_read_in_order(tmp_path):
     lesson = manifest.lessons[1]
     assert lesson.path == tmp_path / "05_sherman_morrison.ipynb"
     assert (lesson.title, lesson.minutes, lesson.devices) == ("Sherman–Morrison", 35, ("cpu", "cuda"))
-    assert lesson.budgets["full"] == Budget(600, 2000.5)
+    assert lesson.budgets["full"] == lesson.budget("full", "cpu") == Budget(600, 2000.5)
+    assert lesson.budget("full", "cuda") == Budget(600, 3200.5)
     assert (lesson.cell_timeout["quick"], lesson.lesson_timeout["full"]) == (30, 1000)
 
 

@@ -64,9 +64,10 @@ def compare(outcome: Outcome, baseline: Baseline | None) -> Comparison:
     baseline has is `missing`: both fail, since either says that lesson and baseline no longer belong together.
     Metrics recorded with `compare=False` are shown and never judged.
 
-    The lessons must be judged on a CPU, which everyone has: no baseline there is a failure. On `cuda` and `mps` it is
-    a warning, because a maintainer without such a device cannot measure one, and a learner with one has done nothing
-    wrong. As soon as a device has any section, a missing profile fails there too.
+    The lessons must be judged on a CPU, which everyone has: no baseline there is a failure. `cuda` and `mps` are held
+    to the CPU's until they have one of their own; what is off then is a warning, because a maintainer without such a
+    device cannot measure one, and a learner with one has done nothing wrong. As soon as a device has any section, a
+    missing profile fails there too.
 
     Args:
         outcome: what the runner found.
@@ -89,7 +90,7 @@ def compare(outcome: Outcome, baseline: Baseline | None) -> Comparison:
     if section is None:
         measured = baseline is not None and any(device == outcome.device for device, _ in baseline.sections)
         if outcome.device != "cpu" and not measured:
-            return dataclasses.replace(shown, warning=f"not compared: no baseline for {outcome.device} yet")
+            return _beside_the_cpu(outcome, baseline, shown)
         if outcome.status != "passed" or not any(metric.compare for metric in outcome.metrics):
             return shown  # nothing that a baseline could hold
         profile = "" if outcome.profile == "quick" else f" --profile {outcome.profile}"
@@ -97,6 +98,18 @@ def compare(outcome: Outcome, baseline: Baseline | None) -> Comparison:
         place = f"{outcome.device}, profile {outcome.profile}"
         return dataclasses.replace(shown, error=f"no baseline for {place}; measure one: `{command}`")
     return Comparison(tuple(_rows(outcome, section)))
+
+
+def _beside_the_cpu(outcome: Outcome, baseline: Baseline | None, shown: Comparison) -> Comparison:
+    """A run on a device without a baseline against the CPU's: rounding there does no more than another seed."""
+    section = baseline.section("cpu", outcome.profile) if baseline else None
+    if section is None:
+        return dataclasses.replace(shown, warning=f"not compared: no baseline for {outcome.device} yet")
+    rows = _rows(outcome, section)
+    if off := [str(row) for row in rows if not row.passed]:
+        words = f"no baseline for {outcome.device} yet, and off the CPU's: {'; '.join(off)}"
+        return dataclasses.replace(shown, warning=words)
+    return Comparison(tuple(rows))
 
 
 def compare_with_file(outcome: Outcome, folder: Path) -> Comparison:

@@ -21,6 +21,7 @@ SHORT = 2**12  # up to here a dot product is taken in float64, which costs next 
 JOIN = 2**15  # short tensors are copied together up to this length: one call for many
 LONG = 2**19  # numbers in one copy on the CPU, where a tensor must be copied
 ON_DEVICE = 2**24  # accelerators sum in trees, which do not drift
+MANY = 2**14  # numbers a tensor from which CUDA's kernel for joining takes several times as long as one that copies
 EPS = 2.0**-23  # relative distance of neighbouring float32 numbers
 
 # Scalar products row by row, in one pass and without a temporary: what the backward pass of embedding_bag needs for its
@@ -123,23 +124,11 @@ def pair(a: Scalar, k: Scalar, dtype: torch.dtype) -> tuple[Scalar, Scalar]:
     Rounded one by one, the two are off by up to 6e-8 each, and so is their ratio. Among the float32 numbers
     within 3e-7 of a we take the one whose product with k lies closest to a float32 number.
     """
-    if dtype == torch.float64:
+    if isinstance(k, Tensor) or dtype == torch.float64:  # on an accelerator mᵀv is no more exact than that
         return a, a * k
-    if not isinstance(k, Tensor):
-        a = float(a)
-        first = min((float32(a * (1 + i * EPS)) for i in range(-2, 3)), key=lambda x: abs(float32(x * k) - x * k))
-        return first, float32(first * k)
-    firsts = wide((a * _neighbours(k.device)).float())
-    exact = firsts * k
-    seconds = wide(exact.float())
-    best = (seconds - exact).abs().argmin()
-    return firsts.take(best), seconds.take(best)
-
-
-@lru_cache(maxsize=16)
-def _neighbours(device: torch.device) -> Tensor:
-    """1 and the numbers one and two roundings beside it, in the widest type."""
-    return wide(1 + torch.arange(-2, 3, device=device) * EPS)
+    a = float(a)
+    first = min((float32(a * (1 + i * EPS)) for i in range(-2, 3)), key=lambda x: abs(float32(x * k) - x * k))
+    return first, float32(first * k)
 
 
 def plus(x: Scalar, y: Scalar) -> Scalar:
@@ -162,7 +151,18 @@ def pieces(columns: Columns, join_to: int, cut_at: int | None) -> Iterator[tuple
             yield from _cut(tuple([column[some.start] for column in columns]), cut_at)
         else:
             whole_or_copy = zip(columns, wholes, strict=True)
-            yield tuple([join(xs[some]) if whole is None else whole[numbers] for xs, whole in whole_or_copy])
+            yield tuple([joined(xs[some]) if whole is None else whole[numbers] for xs, whole in whole_or_copy])
+
+
+def joined(xs: Sequence[Tensor]) -> Tensor:
+    """A copy of tensors, one after the other in one vector."""
+    size = sum(x.numel() for x in xs)
+    if not xs[0].is_cuda or size < MANY * len(xs):
+        return join(xs)
+    copy = torch.empty(size, dtype=xs[0].dtype, device=xs[0].device)
+    places = copy.split([x.numel() for x in xs])
+    torch._foreach_copy_([place.view_as(x) for place, x in zip(places, xs, strict=True)], list(xs))
+    return copy
 
 
 def runs(xs: Sequence[Tensor], limit: int) -> Iterator[tuple[slice, slice]]:
