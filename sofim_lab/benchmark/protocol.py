@@ -1,5 +1,6 @@
 """The protocol of the benchmark as data: what is run, how often, and which values count as reached."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -33,7 +34,8 @@ class Task:
             `val_loss` is for tuning alone. The pilot needs none.
 
     Raises:
-        ValueError: A name is unknown, epochs or batch_size is no whole number from 1, or the targets lack a measure.
+        ValueError: A name is unknown, epochs or batch_size is no whole number from 1, or the targets lack a measure or
+            are not finite.
 
     Example:
         >>> at = {"train_loss": 0.1, "test_loss": 0.2, "test_accuracy": 0.9, "val_loss": 0.2}
@@ -57,6 +59,9 @@ class Task:
         missing = sorted({*MEASURES, TUNED_ON} - self.targets.keys())
         if self.targets and missing:
             raise ValueError(f"targets of {self.title} lack {', '.join(missing)}: run the pilot for them")
+        for name, value in self.targets.items():
+            if not math.isfinite(value):
+                raise ValueError(f"targets of {self.title} hold {name}={value}, which no run could tell: give a number")
 
     @property
     def title(self) -> str:
@@ -93,7 +98,8 @@ class Protocol:
 
     Raises:
         ValueError: A name is unknown; a task's title, an optimizer, a factor or a seed comes twice; configurations is
-            no whole number from 1; SOFIM is missing; nothing is to be run, or nothing of what is to be studied.
+            no whole number from 1; a factor is not above 0; SOFIM is missing; nothing is to be run, or nothing of what
+            is to be studied.
     """
 
     name: str
@@ -129,6 +135,9 @@ class Protocol:
             raise ValueError(
                 f"scan_seeds=() leave nothing to study {self.studied.title!r} on: give some, or studied=None"
             )
+        for factor in self.factors:
+            if not (math.isfinite(factor) and factor > 0):
+                raise ValueError(f"factors hold {factor}: a learning rate can be multiplied by numbers above 0")
         unknown = sorted(set(self.scanned) - set(self.optimizers))
         if unknown:
             raise ValueError(f"scanned={unknown} are not tuned: add them to the optimizers")

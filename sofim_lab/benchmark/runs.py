@@ -9,7 +9,7 @@ from sofim_lab.benchmark.results import Benchmark, Final, runs_of
 from sofim_lab.benchmark.selection import ranking
 from sofim_lab.benchmark.stages import ablated, judged, scanned, tuned
 from sofim_lab.training import Configuration, Sweep, sweep
-from sofim_lab.training.task import Setting
+from sofim_lab.training.task import Setting, says_what_it_is
 
 _TUNING, _FINAL = ("train", "val"), ("train", "val", "test")
 _Source = Callable[[Sequence[Configuration], Task, Sequence[int], Sequence[str]], Sweep]
@@ -82,7 +82,8 @@ def read(protocol: Protocol, store: str | Path, *, device: str = "cpu", together
 
     Raises:
         FileNotFoundError: There is none.
-        ValueError: A task has no targets, the file is not a store, or a line does not say how its run was computed.
+        ValueError: A task has no targets, the file is not a store, or a line does not say how its run was computed, or
+            says it of another run.
     """
     _refuse_without_targets(protocol)
     kind = (device, "float32", together)
@@ -92,6 +93,11 @@ def read(protocol: Protocol, store: str | Path, *, device: str = "cpu", together
             raise ValueError(
                 f"{store}: the line of run {one['run']} does not say its {', '.join(lacking)}: "
                 "delete that line, or use another store"
+            )
+        if not says_what_it_is(one):
+            raise ValueError(
+                f"{store}: the line of run {one['run']} has been changed, its settings are not those that it was run "
+                "with: delete that line, or use another store"
             )
     known = {_place(one): one for one in runs if _kind(one) == kind}
 

@@ -19,7 +19,7 @@ from sofim_lab.training.provenance import SOFTWARE, difference, own_sources
 from sofim_lab.training.refusals import parts_of, seeds_of, whole_number
 from sofim_lab.training.store import Run, read_runs, writing
 from sofim_lab.training.sweep_result import Sweep
-from sofim_lab.training.task import Setting, Task, key_of
+from sofim_lab.training.task import Setting, Task, says_what_it_is
 
 
 def sweep(
@@ -185,7 +185,7 @@ def _of_this_code(path: Path, own: Mapping[str, str | None], keep_others: bool) 
     for key, run in runs.items():
         if "software" in run and run["software"] != SOFTWARE:
             raise ValueError(f"{path} holds runs of {_versions(run)}: use another store, or delete this one")
-        if not _says_what_it_is(run):
+        if not says_what_it_is(run):
             raise ValueError(
                 f"{path}: the line of run {key} has been changed, its settings are not those that it was run with: "
                 "delete that line, or use another store"
@@ -196,14 +196,6 @@ def _of_this_code(path: Path, own: Mapping[str, str | None], keep_others: bool) 
                 "keep_other_code=True, in `sofim-lab bench` with --keep-other-code"
             )
     return runs
-
-
-def _says_what_it_is(run: Run) -> bool:
-    """Whether its key is that of what it says it is of."""
-    try:
-        return bool(run["software"]) and key_of(run) == run["run"]
-    except (KeyError, TypeError):
-        return False
 
 
 def _of_a_worker(run: Run, own: Mapping[str, str | None]) -> Run:

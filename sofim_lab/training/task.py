@@ -172,6 +172,15 @@ def key_of(run: Run) -> str:
     return digest([digest([run["optimizer"], run["settings"]]), run["seed"], setting, *rounding])
 
 
+def says_what_it_is(run: Run) -> bool:
+    """Whether the keys of a line are those of what the line says it is of."""
+    try:
+        settings = digest([run["optimizer"], run["settings"]])
+        return bool(run["software"]) and (key_of(run), settings) == (run["run"], run["configuration"])
+    except (KeyError, TypeError):
+        return False
+
+
 @contextmanager
 def alone_on_one_thread() -> Iterator[None]:
     """No other run in this process meanwhile, and one thread for PyTorch; afterwards as many as before."""

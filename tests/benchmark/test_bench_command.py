@@ -1,5 +1,6 @@
 """`sofim-lab bench` on the tiny protocol: continues a store, writes tables and figures, names what is wrong."""
 
+import json
 import shutil
 from dataclasses import replace
 from unittest.mock import Mock
@@ -11,6 +12,7 @@ import torch
 from sofim_lab.benchmark import PROTOCOLS, TINY, Protocol, Task
 from sofim_lab.cli.main import main
 from sofim_lab.problems import DATASETS
+from sofim_lab.training.task import key_of
 
 
 @pytest.fixture
@@ -119,8 +121,8 @@ def test_costs_of_shifted_tasks_alone_are_refused_in_words(folder, capsys, monke
     shifted = replace(TINY.tasks[0], stream="dirichlet")
     monkeypatch.setitem(PROTOCOLS, "tiny", replace(TINY, tasks=(shifted, *TINY.tasks), studied=None, scanned=()))
     store = folder / "tiny.jsonl"
-    lines = store.read_text().splitlines(keepends=True)
-    store.write_text("".join(line.replace('"stream": "shuffled"', '"stream": "dirichlet"') for line in lines))
+    lines = [json.loads(line) | {"stream": "dirichlet"} for line in store.read_text().splitlines()]
+    store.write_text("".join(json.dumps(line | {"run": key_of(line)}) + "\n" for line in lines))
     assert main(["bench", "--profile", "tiny", "--store", str(store), "--out", str(folder), "--costs"]) == 2
     assert "no task with shuffled batches is complete in the store" in capsys.readouterr().err
 

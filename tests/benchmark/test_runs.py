@@ -217,6 +217,10 @@ def test_bad_protocols_are_refused():
         ({"data": "digit"}, "data='digit' is unknown: choose one of digits, "),
         ({"model": "MLP"}, "model='MLP' is unknown: choose one of logreg, mlp"),
         ({"stream": "sorted"}, "no stream is called 'sorted': there are shuffled, "),
+        (
+            {"targets": dict(TINY.tasks[0].targets) | {"test_loss": float("nan")}},
+            "targets of digits, mlp hold test_loss=nan",
+        ),
     ],
 )
 def test_bad_tasks_are_refused(wrong, said):
@@ -234,6 +238,8 @@ def test_bad_tasks_are_refused(wrong, said):
         ({"tasks": (*TINY.tasks, dataclasses.replace(TINY.tasks[0], epochs=3))}, "tasks hold 'digits, mlp' twice"),
         ({"optimizers": ("SOFIM", "SOFIM")}, "optimizers hold 'SOFIM' twice"),
         ({"factors": (0.5, 1.0, 0.5)}, "factors hold 0.5 twice"),
+        ({"factors": (1.0, 0.0)}, "factors hold 0.0: a learning rate can be multiplied by numbers above 0"),
+        ({"factors": (float("inf"),)}, "factors hold inf: a learning rate"),
         ({"configurations": 0}, "configurations=0 must be 1 or more"),
         ({"configurations": 1.5}, "configurations=1.5 must be a whole number"),
         ({"scan_seeds": ()}, r"scan_seeds=\(\) leave nothing to study 'digits, mlp' on: give some, or studied=None"),
@@ -264,4 +270,16 @@ def test_a_line_that_does_not_say_how_it_was_computed_is_named(tiny, tmp_path, n
     with pytest.raises(
         ValueError, match=f"less.jsonl: the line of run {lines[2]['run']} does not say its {name}: delete"
     ):
+        read(TINY, store)
+
+
+@pytest.mark.parametrize(
+    "change", [{"settings": {"lr": 1.5}}, {"seed": 7}, {"epochs": 3}, {"configuration": "0123456789ab"}]
+)
+def test_a_line_that_says_it_of_another_run_is_named(tiny, tmp_path, change):
+    lines = [json.loads(line) for line in tiny[1].read_text(encoding="utf-8").splitlines()]
+    lines[1] |= change
+    store = tmp_path / "changed.jsonl"
+    store.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    with pytest.raises(ValueError, match=f"changed.jsonl: the line of run {lines[1]['run']} has been changed"):
         read(TINY, store)

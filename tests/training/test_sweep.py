@@ -235,10 +235,11 @@ def test_a_store_that_pandas_has_written_anew_is_read(alone, tmp_path):
         lambda one: one | {"optimizer": "SGD momentum"},
         lambda one: one | {"epochs": 4},
         lambda one: one | {"together": 2},
+        lambda one: one | {"configuration": "0123456789ab"},
         lambda one: {key: value for key, value in one.items() if key != "dtype"},
         lambda one: {key: value for key, value in one.items() if key != "software"},
     ],
-    ids=["seed", "float", "setting", "optimizer", "epochs", "together", "no dtype", "no software"],
+    ids=["seed", "float", "setting", "optimizer", "epochs", "together", "configuration", "no dtype", "no software"],
 )
 def test_a_line_that_was_changed_by_hand_is_not_taken_for_a_run(tmp_path, change):
     store = tmp_path / "runs.jsonl"
