@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Iterable
-from functools import reduce
 from typing import Any, Literal
 
 import torch
@@ -209,11 +208,11 @@ class SOFIM(Optimizer):
     def _average(self, blocks: list[Block]) -> tuple[bool, Scalar, Scalar]:
         """Average v into m; returns whether v = m, then ‖m‖² and mᵀv in the metric of diag(1/ρ)."""
         collapsed = self._shared["direction"] == "momentum" or all(b.weight == 1 for b in blocks)
-        parts = []
+        s: Scalar = 0.0
+        t: Scalar = 0.0
         for b in blocks:
             mm, mv = b.average(with_product=not collapsed)
-            parts.append((mm / b.rho, mv / b.rho))
-        s, t = (reduce(plus, column) for column in zip(*parts, strict=True))
+            s, t = plus(s, mm / b.rho), plus(t, mv / b.rho)
         s = s.fmod(math.inf) if isinstance(s, Tensor) else s + (s - s)
         return collapsed, s, t  # an infinite ‖m‖ has become nan and is seen, 1/∞ would only stop the step
 

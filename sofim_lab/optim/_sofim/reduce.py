@@ -133,7 +133,9 @@ def pair(a: Scalar, k: Scalar, dtype: torch.dtype) -> tuple[Scalar, Scalar]:
 
 def plus(x: Scalar, y: Scalar) -> Scalar:
     """The sum of two scalars that may live on different devices."""
-    return x.to(y.device) + y if isinstance(x, Tensor) and isinstance(y, Tensor) else x + y
+    if isinstance(x, Tensor):
+        return x.to(y.device) + y if isinstance(y, Tensor) else x + y
+    return x + y if x else y  # no kernel for a sum that begins
 
 
 def pieces(columns: Columns, join_to: int, cut_at: int | None) -> Iterator[tuple[Tensor, ...]]:
