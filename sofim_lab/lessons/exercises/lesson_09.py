@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 
 import torch
-from scipy.stats import norm
+from scipy.special import ndtr
 from torch import Tensor
 
 from sofim_lab.lessons.exercises.exercise import Case, Exercise, Mistake
@@ -62,7 +62,7 @@ def _budget_case(random: torch.Generator, number: int) -> Case:
 
 def _delta(epsilon: float, mu: float) -> float:
     """δ(ε), written down as it stands in the lesson."""
-    return float(norm.cdf(mu / 2 - epsilon / mu) - math.exp(epsilon) * norm.cdf(-mu / 2 - epsilon / mu))
+    return float(ndtr(mu / 2 - epsilon / mu) - math.exp(epsilon) * ndtr(-mu / 2 - epsilon / mu))
 
 
 def _mu_for(epsilon: float, delta: float) -> float:
