@@ -28,7 +28,7 @@ def site(tmp_path_factory):
     """One lesson with an explorer of five controls, of which the last two move alone."""
     folder = tmp_path_factory.mktemp("site")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(FRAMES, "700000")
+        patch.setenv(FRAMES, "400000")
         form = surface_explorer()._repr_mimebundle_()
     play = new_code_cell("explorer()", outputs=[new_output("display_data", {"text/html": form["text/html"]})])
     words = new_markdown_cell(

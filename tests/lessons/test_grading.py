@@ -45,7 +45,11 @@ def test_a_cell_that_raises_does_not_stop_the_ones_after_it(tmp_path):
 
 
 def test_time_runs_out_and_what_was_solved_counts(tmp_path):
-    grade = grade_notebook(hand_in(tmp_path, RIGHT, "import time\ntime.sleep(600)"), cell_timeout=20)
+    path = hand_in(tmp_path, RIGHT, "import time\ntime.sleep(600)")
+    for patience in (5, 20, 60):  # seconds; on a busy machine the first cell, which imports PyTorch, may need more
+        grade = grade_notebook(path, cell_timeout=patience)
+        if answers(grade)["05.solve"] == "solved":
+            break
     assert answers(grade)["05.solve"] == "solved"
     assert grade.trouble.startswith("timeout")
 
