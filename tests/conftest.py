@@ -38,8 +38,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # there coverage is measured, and every
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_call(item):
-    """Has coverage look away from a test marked `unmeasured`, whose many cases run lines that other tests run, too."""
+def _unwatched(item):
+    """Has coverage look away from a test marked `unmeasured`, and from what is set up for it first."""
     if not item.get_closest_marker("unmeasured"):
         return (yield)
     watching = sys.gettrace()
@@ -48,6 +48,9 @@ def pytest_runtest_call(item):
         return (yield)
     finally:
         sys.settrace(watching)
+
+
+pytest_runtest_setup = pytest_runtest_call = _unwatched
 
 
 def pytest_collection_modifyitems(config, items):

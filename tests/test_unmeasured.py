@@ -44,6 +44,12 @@ def test_without_anyone_who_watches_nobody_does_afterwards():
         sys.settrace(coverage)
 
 
+@pytest.fixture(scope="module")
+def who_watched_the_setting_up():
+    return sys.gettrace()
+
+
 @pytest.mark.unmeasured
-def test_nobody_watches_a_test_that_is_marked_so():
+def test_nobody_watches_a_test_that_is_marked_so_nor_what_is_set_up_for_it(who_watched_the_setting_up):
+    assert who_watched_the_setting_up is None
     assert sys.gettrace() is None

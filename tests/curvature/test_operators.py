@@ -33,6 +33,7 @@ def vectors(d, k=None, dtype=WIDE):
     return torch.randn(*((d,) if k is None else (d, k)), generator=torch.Generator().manual_seed(3), dtype=dtype)
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize(
     ("chunk_bytes", "keep_bytes"),
     [(1, 0), (1, 700), (2_000, 1_500), (5_000, 2**28), (2**27, 2**28)],

@@ -7,6 +7,7 @@ from sofim_lab.widgets.federated import clients_state
 from sofim_lab.widgets.private import first_rounds, private_state, render_private
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("make", [parts_explorer, clients_explorer, private_explorer])
 def test_both_ends_of_every_control(make):
     assert silent_controls(make()) == []
