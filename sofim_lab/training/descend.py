@@ -3,6 +3,8 @@
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from inspect import Parameter, signature
 from typing import Literal
 
 import torch
@@ -67,7 +69,8 @@ def descend(
     Args:
         loss: Returns the loss at the present parameters, with its graph; the same function at every step.
         params: The parameters; few, since every point is kept.
-        make: From the parameters to an optimizer that steps on `.grad`, or on a closure that returns the loss.
+        make: From the parameters to an optimizer that steps on `.grad`, on a closure that computes it (L-BFGS), or on
+            one that returns the loss alone.
         steps: The most steps, 0 or more.
         tol: Norm of the gradient that counts as zero, 0 or more.
 
@@ -92,6 +95,8 @@ def descend(
         raise ValueError(
             f"{type(optimizer).__name__} wants a closure of the kind {kind!r}: only the loss is known here"
         )
+    closure = signature(optimizer.step).parameters.get("closure")
+    searches = closure is not None and closure.default is Parameter.empty  # along its step, as L-BFGS does
     points, losses, norms = [], [], []
     end: End = "on the way"
     for left in range(steps, -1, -1):
@@ -112,7 +117,7 @@ def descend(
             else:
                 for p, gradient in zip(params, gradients, strict=True):
                     p.grad = gradient
-                optimizer.step()
+                optimizer.step(*[partial(_differentiate, loss, params)] * searches)  # type: ignore[arg-type]
         except NotFiniteError:
             end = "diverged"
             break
@@ -155,6 +160,14 @@ def descend_on(
     """
     w = nn.Parameter(torch.tensor(tuple(start), dtype=torch.float64))
     return descend(lambda: surface(w), [w], make, steps=steps, tol=tol)
+
+
+def _differentiate(loss: Callable[[], Tensor], params: list[nn.Parameter]) -> Tensor:
+    """The loss at the present parameters, with its gradient in their `.grad`."""
+    value = loss()
+    for p, gradient in zip(params, torch.autograd.grad(value, params, materialize_grads=True), strict=True):
+        p.grad = gradient
+    return value
 
 
 def _eigenvalues(loss: Callable[[], Tensor], params: list[nn.Parameter]) -> Tensor:

@@ -131,3 +131,9 @@ def test_a_kind_of_end_that_there_is_not_has_no_share():
     assert found.share("saddle") == 0  # there is none on this surface
     with pytest.raises(ValueError, match="kind='minima' is unknown: choose one of minimum, saddle, elsewhere"):
         found.share("minima")
+
+
+def test_an_optimizer_that_searches_along_its_step_gets_a_closure():
+    way = descend_on(quadratic(8.0), torch.optim.LBFGS, (1.0, -2.0), steps=3, tol=1e-4)
+    assert (way.end, way.steps) == ("minimum", 1)  # one step of it makes up to 20
+    torch.testing.assert_close(way.points[-1], torch.zeros(2, dtype=torch.float64), rtol=0, atol=1e-5)
