@@ -40,12 +40,12 @@ def sleep(rank):
     [
         (fail_on_one, RuntimeError, "one has had enough"),
         (vanish, RuntimeError, "exit code 7"),
-        (sleep, TimeoutError, "timeout=8"),
+        (sleep, TimeoutError, "timeout=5"),
     ],
 )
 def test_a_failure_is_named_and_leaves_no_process(function, error, named):
     with pytest.raises(error, match=named):
-        launch(function, 2, timeout=8.0 if function is sleep else 60.0)
+        launch(function, 2, timeout=5.0 if function is sleep else 60.0)
     assert children() == []
 
 
