@@ -185,6 +185,7 @@ def _download(source: Source, home: Path) -> tuple[np.ndarray, np.ndarray]:
     """What scikit-learn finds in its cache or on openml.org, tried several times; failures say what to do."""
     from sklearn.datasets import fetch_openml
 
+    there = {str(path) for path in (home / "openml").rglob("*")}
     with warnings.catch_warnings(record=True) as said, _impatience():
         warnings.simplefilter("always")
         try:
@@ -197,7 +198,7 @@ def _download(source: Source, home: Path) -> tuple[np.ndarray, np.ndarray]:
                 read_csv_kwargs=_PLAIN_NUMBERS,
             )
         except (URLError, TimeoutError, ConnectionError, HTTPException) as error:
-            raise ConnectionError(_unreachable(source, home, error, _damage(said))) from error
+            raise ConnectionError(_unreachable(source, home, error, _damage(said, there))) from error
         except Exception as error:  # whatever a parser makes of a page that is no data set
             if isinstance(error, OSError) and error.errno is not None:  # a broken gzip file has no number
                 raise _unwritable(error) from error
@@ -206,7 +207,8 @@ def _download(source: Source, home: Path) -> tuple[np.ndarray, np.ndarray]:
                 f"({type(error).__name__}: {error}): delete {home / 'openml'} and try again later"
             ) from error
     for one in said:
-        if not str(one.message).endswith("Retrying..."):  # in the end it went well
+        invented = "Invalid cache" in str(one.message) and not _damage([one], there)
+        if not invented and not str(one.message).endswith("Retrying..."):  # in the end it went well
             warnings.warn(f"{source.name}: {one.message}", one.category, stacklevel=4)
     return np.asarray(found.data), np.asarray(found.target)
 
@@ -231,9 +233,10 @@ def _unwritable(error: OSError) -> OSError:
     )
 
 
-def _damage(said: list[warnings.WarningMessage]) -> str:
-    """What scikit-learn said about files that it could not read and has removed."""
-    damaged = [str(one.message).rpartition(" to ")[2] for one in said if "Invalid cache" in str(one.message)]
+def _damage(said: list[warnings.WarningMessage], there: set[str]) -> str:
+    """What scikit-learn said about files that it could not read and has removed; it says so of a late answer, too."""
+    named = [str(one.message).rpartition(" to ")[2] for one in said if "Invalid cache" in str(one.message)]
+    damaged = [path for path in named if path in there]
     return f"the cached file {damaged[-1]} was damaged and has been removed; " if damaged else ""
 
 

@@ -28,7 +28,7 @@ class FakeOpenML:
     def __init__(self, pixels, labels, data_id):
         self.pixels, self.labels, self.data_id = pixels, [str(label) for label in labels], data_id
         self.failures, self.asked = [], []
-        self.silent = False  # whether it never answers
+        self.silent = 0  # how many of the next requests it never answers
         self.cut = None  # how many bytes of the data are sent before the connection ends
         self.status = "active"
         self.md5 = None  # what the description says, where that is not the truth
@@ -88,7 +88,8 @@ class FakeOpenML:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self):
                 fake.asked.append(self.path)
-                if fake.silent:
+                if fake.silent > 0:
+                    fake.silent -= 1
                     over.wait(20)
                     return
                 if fake.failures and (status := fake.failures.pop(0)) != 200:

@@ -1,5 +1,6 @@
 """Downloads, against a server on this machine: what arrives, what is asked for, what is said without a network."""
 
+import math
 import socket
 
 import pytest
@@ -83,11 +84,19 @@ def test_a_server_that_fails_for_good_is_reported(home, monkeypatch):
 def test_a_silent_server_is_not_waited_for_for_ever(home, monkeypatch):
     monkeypatch.setattr(openml, "_PATIENCE", 0.05)
     with fake(MNIST).running(monkeypatch) as server:
-        server.silent = True
-        with pytest.raises(ConnectionError, match=r"mnist is not in the cache .* \(.*timed out"):
+        server.silent = math.inf
+        with pytest.raises(ConnectionError, match=r"mnist is not in the cache .* \(.*timed out") as raised:
             load(MNIST)
         assert len(server.asked) > 1
+    assert "damaged" not in str(raised.value)  # there was no file, though scikit-learn speaks of an invalid cache
     assert socket.getdefaulttimeout() is None
+
+
+def test_an_answer_that_came_late_is_no_damage(home, monkeypatch):
+    monkeypatch.setattr(openml, "_PATIENCE", 0.3)
+    with fake(MNIST).running(monkeypatch) as server:
+        server.silent = 5  # one more than the tries of a request, so that scikit-learn begins anew
+        assert len(load(MNIST).train) == 40  # and warns of nothing
 
 
 def no_folder(home):
