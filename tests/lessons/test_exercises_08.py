@@ -1,10 +1,12 @@
 """Other right answers than the folded solutions; what holds for every exercise is in test_every_exercise.py."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from sofim_lab.benchmark import resamples
+from sofim_lab.benchmark import time_to_target as time_of_the_benchmark
 from sofim_lab.benchmark.intervals import quantile
 from sofim_lab.lessons.checking import judge
 from sofim_lab.lessons.exercises import find_exercise
@@ -12,7 +14,7 @@ from sofim_lab.lessons.exercises import find_exercise
 
 def time_to_target(losses, target, never):
     there = losses <= target
-    return torch.where(there.any(dim=1), there.double().argmax(dim=1).double(), never)
+    return torch.where(there.any(dim=1), there.double().argmax(dim=1) + 1.0, never)
 
 
 def paired_interval(ours, theirs, picks):
@@ -57,3 +59,16 @@ def test_the_library_has_the_same_interval_for_all_resamples():
     low, high = paired_interval(ours, theirs, picks).tolist()
     assert low == pytest.approx(quantile(ratios, probabilities, 0.025), rel=1e-6)
     assert high == pytest.approx(quantile(ratios, probabilities, 0.975), rel=1e-6)
+
+
+def test_the_benchmark_has_the_same_times():
+    """Also where the target holds before the first step, which the exercise does not know of."""
+    curves = torch.rand(6, 8, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    curves[0, 0], curves[1] = 0.0, 1.0
+    rows = [
+        {"configuration": "a", "seed": seed, "epoch": epoch, "train_loss": float(loss)}
+        for seed, losses in enumerate(curves)
+        for epoch, loss in enumerate(losses)
+    ]
+    found = time_of_the_benchmark(pd.DataFrame(rows), "train_loss", 0.2)
+    assert find_exercise("08.time_to_target").reference(curves[:, 1:], 0.2, float("inf")).tolist() == found.tolist()

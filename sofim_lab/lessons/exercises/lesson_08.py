@@ -12,27 +12,28 @@ _ENDS = (0.025, 0.975)
 
 
 def _target_case(random: torch.Generator, number: int) -> Case:
-    """Noisy curves of some seeds: one never passes the target, one meets it, one passes it and ends above it."""
+    """Noisy curves of some seeds: one never passes the target, one meets it, one passes and ends above, one begins there."""
     seeds, epochs = ((3, 6), (5, 9), (7, 12), (9, 20), (4, 30))[number % 5]
-    falling = torch.linspace(1.0, 0.0, epochs + 1, dtype=torch.float64)
-    curves = falling + 0.4 * torch.rand(seeds, epochs + 1, generator=random, dtype=torch.float64)
+    falling = torch.linspace(1.0, 0.0, epochs, dtype=torch.float64)
+    curves = falling + 0.4 * torch.rand(seeds, epochs, generator=random, dtype=torch.float64)
     target = 0.5
     curves[0] += 1.0  # never
     curves[1, epochs // 2] = target  # meets it
     curves[2, [1, 2, -1]] = torch.tensor([0.4, 0.9, 0.6]).double()  # passes it and comes back, twice
+    curves[3:4, 0] = 0.3  # after the first epoch already
     return curves, target, float("1e3")
 
 
 def _by_counting(losses: Tensor, target: float, never: float) -> Tensor:
-    """The number of leading epochs whose running minimum is still above the target."""
+    """One more than the number of leading epochs whose running minimum is still above the target."""
     waiting = (torch.cummin(losses, dim=1).values > target).sum(dim=1).double()
-    return torch.where(waiting == losses.shape[1], never, waiting)
+    return torch.where(waiting == losses.shape[1], never, waiting + 1)
 
 
 def _first(losses: Tensor, target: float, never: float, *, strict: bool = False) -> Tensor:
     """The first epoch at the target, or below it."""
     there = losses < target if strict else losses <= target
-    return torch.where(there.any(dim=1), there.double().argmax(dim=1).double(), never)
+    return torch.where(there.any(dim=1), there.double().argmax(dim=1) + 1.0, never)
 
 
 def _late(losses: Tensor, target: float, never: float, by: int = 1) -> Tensor:
@@ -43,14 +44,14 @@ def _late(losses: Tensor, target: float, never: float, by: int = 1) -> Tensor:
 
 def _lowest(losses: Tensor, target: float, never: float) -> Tensor:
     """The epoch with the lowest loss, of the runs that arrive."""
-    return torch.where((losses <= target).any(dim=1), losses.argmin(dim=1).double(), never)
+    return torch.where((losses <= target).any(dim=1), losses.argmin(dim=1) + 1.0, never)
 
 
 def _last(losses: Tensor, target: float, never: float) -> Tensor:
     """The epoch from which on the loss stays at the target."""
     above = (losses > target).double()
     last = above.shape[1] - above.flip(1).argmax(dim=1).double()
-    return torch.where(losses[:, -1] <= target, torch.where(above.any(dim=1), last, 0.0), never)
+    return torch.where(losses[:, -1] <= target, torch.where(above.any(dim=1), last, 0.0) + 1, never)
 
 
 def _pair_case(random: torch.Generator, number: int) -> Case:
@@ -115,13 +116,13 @@ EXERCISES = (
         reference=_by_counting,
         mistakes=(
             Mistake(
-                lambda x, target, never: _first(x, target, float(x.shape[1] - 1)),
+                lambda x, target, never: _first(x, target, float(x.shape[1])),
                 "A run that never arrives gets the last epoch here: that calls it as fast as one that arrives there. "
                 "Give it `never`.",
             ),
             Mistake(
-                lambda x, target, never: _first(x, target, 0.0),
-                "A run that never arrives gets 0 here, because argmax of nothing but False is 0: the slowest of all "
+                lambda x, target, never: _first(x, target, 1.0),
+                "A run that never arrives gets 1 here, because argmax of nothing but False is 0: the slowest of all "
                 "would be the fastest. Give it `never`.",
             ),
             Mistake(_last, "This is the epoch from which on the loss stays there. Asked for is the first one."),
@@ -129,10 +130,10 @@ EXERCISES = (
                 lambda x, target, never: _first(x, target, never, strict=True),
                 "A loss equal to the target has reached it: ≤, not <.",
             ),
-            Mistake(_late, "One too many: column 0 is the loss before the first step, so column t is epoch t."),
+            Mistake(_late, "One too many: column 0 is the loss after epoch 1, so column t is epoch t + 1."),
             Mistake(
                 lambda x, target, never: _late(x, target, never, -1),
-                "One too few: column 0 is the loss before the first step, so column t is epoch t.",
+                "One too few: column 0 is the loss after epoch 1, so column t is epoch t + 1.",
             ),
             Mistake(
                 lambda x, target, never: torch.where(x[:, -1] <= target, _first(x, target, never), never),
@@ -151,10 +152,10 @@ EXERCISES = (
         ),
         hints=(
             "losses <= target is a table of truth values, a row a seed. You need the first True of each row.",
-            "there.double().argmax(dim=1) gives the place of the first largest entry, and 0 where all are False.",
-            "torch.where(there.any(dim=1), first, never)",
+            "there.double().argmax(dim=1) gives the place of the first largest entry, and 0 where all are False; place 0 is epoch 1.",
+            "torch.where(there.any(dim=1), place + 1, never)",
         ),
-        otherwise="Try one row: the losses 3, 1, 2, 1 with the target 1 give 1, with the target 0.5 they give never.",
+        otherwise="Try one row: the losses 3, 1, 2, 1 with the target 1 give 2, with the target 0.5 they give never.",
     ),
     Exercise(
         id="08.paired_interval",
