@@ -40,10 +40,11 @@ def plot_times(final: Final, measure: str = "train_loss", ax: Axes | None = None
     for row, ((_, times), own) in enumerate(zip(ranked, looks, strict=True)):
         interval = median_interval(times)
         low, middle, high = (min(end, beyond) for end in (interval.low, interval.estimate, interval.high))
-        shift = np.linspace(-0.2, 0.2, len(times))
-        ax.plot(np.minimum(np.sort(times), beyond), row + shift, ".", color=own.color, markersize=4, alpha=0.6)
+        shift = np.linspace(-0.36, 0.36, len(times))
+        dots = {"marker": "o", "markersize": 3.6, "markeredgecolor": "white", "markeredgewidth": 0.4, "zorder": 2.2}
         ax.plot([low, high], [row, row], color=own.color, linewidth=2.2)
-        ax.plot([middle], [row], own.marker, color=own.color, markersize=8, markeredgecolor="black")
+        ax.plot(np.minimum(np.sort(times), beyond), row + shift, linestyle="", color=own.color, **dots)
+        ax.plot([middle], [row], own.marker, color=own.color, markersize=8, markeredgecolor="black", zorder=2.5)
     ax.axvline(limit, color="0.4", linestyle="--", linewidth=1)
     ax.text(1.02 * limit, -0.75, "never", fontsize=8, color="0.3")
     ax.set_yticks(range(len(ranked)), [label_of(name) for name, _ in ranked])
