@@ -34,6 +34,7 @@ def write_report(
         "verdicts": tables.verdicts(judged),
         "epochs": tables.times(found),
         "passes": tables.times(found, "gradient_evaluations"),
+        "seconds": tables.seconds(found, costs),
         "ratios": tables.ratios(found),
         "ratios_in_passes": tables.ratios(found, "gradient_evaluations"),
         "selected": tables.selected(found),
@@ -73,6 +74,9 @@ def markdown(frames: dict[str, pd.DataFrame], costs: pd.DataFrame | None = None,
             "Gradient evaluations in passes over the training images.",
             _times(frames["passes"]),
         ]
+        if len(frames["seconds"]):
+            how = "Epochs times the median seconds of one, measured by themselves; the intervals take these as exact."
+            parts += ["### Seconds to target", how, _times(frames["seconds"])]
         parts += ["### Ratios of epochs", "SOFIM's median over the rival's, paired by seed.", _ratios(frames["ratios"])]
         parts += ["### Selected settings", table(frames["selected"])]
         parts += ["### After the last epoch", table(frames["last_epoch"])]

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -40,6 +41,23 @@ def times(found: Benchmark, unit: str = "epoch") -> pd.DataFrame:
                 missed = {"censored": int(np.isinf(values).sum()), "seeds": len(values), "epochs": final.task.epochs}
                 rows.append({**row, "optimizer": name, **ends, **missed})
     return pd.DataFrame(rows)
+
+
+def seconds(found: Benchmark, costs: pd.DataFrame | None) -> pd.DataFrame:
+    """The rows of `times` in seconds: epochs times the median seconds of one, where these were measured.
+
+    Args:
+        found: What was measured.
+        costs: Of `measure_costs`; the stream of batches makes no difference to them.
+    """
+    if costs is None or not found.finals:
+        return pd.DataFrame()
+    each = costs.groupby(["task", "optimizer"])["seconds"].median()
+    plain = {title: replace(one.task, stream="shuffled").title for title, one in found.finals.items()}
+    frame = times(found)
+    places = pd.MultiIndex.from_arrays([frame["task"].map(plain), frame["optimizer"]])
+    frame[["median", "low", "high"]] = frame[["median", "low", "high"]].mul(each.reindex(places).to_numpy(), axis=0)
+    return frame.dropna(subset="median", ignore_index=True)
 
 
 def ratios(found: Benchmark, unit: str = "epoch") -> pd.DataFrame:

@@ -86,6 +86,7 @@ def _costs(found: Benchmark, folder: Path, arguments: argparse.Namespace) -> int
     costs = pd.concat([measure_costs(one.task, one.chosen, **how) for one in plain])
     write_table(costs, folder / "costs.csv")
     print(table(cost_table(costs)))
+    print(f"\nKept in {folder / 'costs.csv'}: `{_call(arguments)} --report` judges the claims with them")
     return 0
 
 

@@ -41,9 +41,10 @@ def plot_times(final: Final, measure: str = "train_loss", ax: Axes | None = None
         interval = median_interval(times)
         low, middle, high = (min(end, beyond) for end in (interval.low, interval.estimate, interval.high))
         shift = np.linspace(-0.36, 0.36, len(times))
-        dots = {"marker": "o", "markersize": 3.6, "markeredgecolor": "white", "markeredgewidth": 0.4, "zorder": 2.2}
         ax.plot([low, high], [row, row], color=own.color, linewidth=2.2)
-        ax.plot(np.minimum(np.sort(times), beyond), row + shift, linestyle="", color=own.color, **dots)
+        places = np.minimum(np.sort(times), beyond), row + shift
+        dots = ax.plot(*places, "o", color=own.color, markersize=3.6, zorder=2.2)
+        dots[0].set(markeredgecolor="white", markeredgewidth=0.4)
         ax.plot([middle], [row], own.marker, color=own.color, markersize=8, markeredgecolor="black", zorder=2.5)
     ax.axvline(limit, color="0.4", linestyle="--", linewidth=1)
     ax.text(1.02 * limit, -0.75, "never", fontsize=8, color="0.3")

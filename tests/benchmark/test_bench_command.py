@@ -98,7 +98,9 @@ def test_a_store_that_lost_its_end_is_continued(folder):
 def test_costs_are_kept_and_used_by_the_report(folder, capsys):
     at = ["bench", "--profile", "tiny", "--out", str(folder)]
     assert main([*at, "--costs", "--rounds", "1"]) == 0
-    assert "× SGD momentum" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "× SGD momentum" in shown
+    assert f"`sofim-lab bench --profile tiny --output {folder} --report` judges the claims with them" in shown
     assert main([*at, "--report"]) == 0
     shown = capsys.readouterr().out
     assert "digits: no more state than SGD with momentum: supported; ratio 1 [1, 1] of 1 cell " in shown

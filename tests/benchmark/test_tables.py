@@ -3,10 +3,12 @@
 import dataclasses
 import math
 
+import pandas as pd
 import pytest
-from made_up import bench, final, run_of
+from made_up import TASK, bench, final, run_of
 
 from sofim_lab.benchmark import tables
+from sofim_lab.benchmark.report import write_report
 from sofim_lab.training import Configuration, Sweep
 
 
@@ -64,3 +66,38 @@ def test_rates_at_which_every_run_fails_are_spoilt():
 
 def test_no_scans_no_rates():
     assert tables.usable_rates(bench(final({"SOFIM": [1], "Adam": [1]}))).empty
+
+
+SHIFTED = dataclasses.replace(TASK, stream="dirichlet")
+COSTS = pd.DataFrame(
+    [("digits, mlp", "SOFIM", number, seconds, 8) for number, seconds in enumerate((0.5, 0.25, 9.0))]
+    + [("digits, mlp", "Adam", 0, 2.0, 16)],
+    columns=["task", "optimizer", "round", "seconds", "state_bytes"],
+)
+
+
+def test_seconds_to_a_target_are_epochs_times_the_median_seconds_of_one():
+    """On a shifted stream an epoch costs what it costs on the shuffled one."""
+    found = bench(
+        final({"SOFIM": [2, 4, math.inf], "Adam": [math.inf, math.inf, 3], "SGD": [1, 1, 1]}),
+        final({"SOFIM": [6, 6, 6]}, SHIFTED),
+    )
+    frame = tables.seconds(found, COSTS)
+    loss = frame[frame["measure"] == "training loss"].set_index(["task", "optimizer"])
+    assert loss["median"].to_dict() == {
+        ("digits, mlp", "SOFIM"): 2.0,
+        ("digits, mlp", "Adam"): math.inf,  # SGD was not timed
+        ("digits, mlp, dirichlet", "SOFIM"): 3.0,
+    }
+    assert loss.loc[("digits, mlp", "SOFIM"), ["low", "high"]].tolist() == [1.0, math.inf]
+    assert loss.loc[("digits, mlp", "Adam"), "censored"] == 2
+    assert tables.seconds(dataclasses.replace(found, finals={}), COSTS).empty
+
+
+def test_the_report_has_seconds_where_costs_were_measured(tmp_path):
+    found = bench(final({"SOFIM": [2, 2, 2], "Adam": [3, 3, 3]}))
+    page, _ = write_report(found, tmp_path, ["digits"])
+    assert "Seconds to target" not in page.read_text()
+    page, _ = write_report(found, tmp_path, ["digits"], COSTS)
+    assert "### Seconds to target" in page.read_text()
+    assert len(pd.read_csv(tmp_path / "seconds.csv")) == 6

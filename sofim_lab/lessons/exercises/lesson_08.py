@@ -12,7 +12,7 @@ _ENDS = (0.025, 0.975)
 
 
 def _target_case(random: torch.Generator, number: int) -> Case:
-    """Noisy curves of some seeds: one never passes the target, one meets it, one passes and ends above, one begins there."""
+    """Noisy curves of some seeds: one never gets to the target, one meets it, one does not stay, one begins there."""
     seeds, epochs = ((3, 6), (5, 9), (7, 12), (9, 20), (4, 30))[number % 5]
     falling = torch.linspace(1.0, 0.0, epochs, dtype=torch.float64)
     curves = falling + 0.4 * torch.rand(seeds, epochs, generator=random, dtype=torch.float64)
@@ -152,7 +152,8 @@ EXERCISES = (
         ),
         hints=(
             "losses <= target is a table of truth values, a row a seed. You need the first True of each row.",
-            "there.double().argmax(dim=1) gives the place of the first largest entry, and 0 where all are False; place 0 is epoch 1.",
+            "there.double().argmax(dim=1) gives the place of the first largest entry, and 0 where all are False. "
+            "Place 0 is epoch 1.",
             "torch.where(there.any(dim=1), place + 1, never)",
         ),
         otherwise="Try one row: the losses 3, 1, 2, 1 with the target 1 give 2, with the target 0.5 they give never.",
