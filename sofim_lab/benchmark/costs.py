@@ -15,6 +15,7 @@ from sofim_lab.optim import registry
 from sofim_lab.problems import build_model, load_dataset
 from sofim_lab.training import Configuration
 from sofim_lab.training.closures import make_closure
+from sofim_lab.training.task import alone_on_one_thread
 
 _COLUMNS = ("task", "optimizer", "round", "seconds", "state_bytes")
 
@@ -22,7 +23,7 @@ _COLUMNS = ("task", "optimizer", "round", "seconds", "state_bytes")
 def measure_costs(
     task: Task, chosen: Mapping[str, Configuration], *, rounds: int = 9, device: str = "cpu"
 ) -> pd.DataFrame:
-    """Time an epoch of training with each optimizer, in turns, without evaluations and records.
+    """Time an epoch of training with each optimizer, in turns, on one thread, without evaluations and records.
 
     In a round every optimizer trains one epoch, in a random order, so that a busy moment strikes all alike; a first
     round that allocates does not count. Let the machine do nothing else meanwhile.
@@ -51,12 +52,13 @@ def measure_costs(
         model = build_model(task.model, data, seed=0, device=data.device)
         racers[name] = model, registry.make(one.optimizer, model.parameters(), **one.settings)
     turns, rows = random.Random(0), []
-    for number in range(rounds + 1):
-        for name in turns.sample(list(racers), len(racers)):
-            model, optimizer = racers[name]
-            seconds = _epoch(model, optimizer, batches)
-            if number > 0:
-                rows.append((task.title, name, number, seconds, state_bytes(optimizer)))
+    with alone_on_one_thread():  # as in a sweep
+        for number in range(rounds + 1):
+            for name in turns.sample(list(racers), len(racers)):
+                model, optimizer = racers[name]
+                seconds = _epoch(model, optimizer, batches)
+                if number > 0:
+                    rows.append((task.title, name, number, seconds, state_bytes(optimizer)))
     table = pd.DataFrame(rows, columns=_COLUMNS)
     return table.sort_values("optimizer", key=lambda names: names.map(list(racers).index), kind="stable")
 

@@ -151,6 +151,19 @@ def test_costs_wait_for_whatever_accelerator_it_is(tiny, monkeypatch):
     assert waited.synchronize.call_count == 3
 
 
+def test_costs_are_measured_on_one_thread_like_the_runs(tiny, monkeypatch):
+    """With as many threads as cores a step of a tiny network takes as long as the threads need to meet."""
+    seen, before = [], torch.get_num_threads()
+    monkeypatch.setattr(torch, "get_device_module", lambda device: seen.append(torch.get_num_threads()) or Mock())
+    final = tiny[0].finals[TITLE]
+    torch.set_num_threads(2)
+    try:
+        measure_costs(final.task, {"SOFIM": final.chosen["SOFIM"]}, rounds=1)
+        assert (set(seen), torch.get_num_threads()) == ({1}, 2)
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_costs_may_be_named_by_a_text(tmp_path):
     costs = pd.DataFrame([("a", "SOFIM", 1, 0.1, 8)], columns=["task", "optimizer", "round", "seconds", "state_bytes"])
     costs.to_csv(tmp_path / "costs.csv", index=False)
