@@ -2,6 +2,7 @@
 
 import os
 import socket
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +22,7 @@ from sofim_lab.problems.packed import digest, read_packed, write_packed
 
 FOLDER = "SOFIM_LAB_DATA"
 _SPLIT_SEED = 0
-_PATIENCE = 30.0  # seconds without a byte, after which a request counts as failed; scikit-learn would wait for ever
+_PATIENCE = 15.0  # seconds without a byte, after which a request counts as failed; scikit-learn would wait for ever
 # All columns are numbers, perhaps in quotes: exact in float32, half the memory of int64, and labels that look like
 # numbers are not made a category of integers, at which scikit-learn 1.9 fails with pandas 3.
 _PLAIN_NUMBERS = {"dtype": np.float32, "quotechar": "'"}
@@ -185,6 +186,7 @@ def _download(source: Source, home: Path) -> tuple[np.ndarray, np.ndarray]:
     """What scikit-learn finds in its cache or on openml.org, tried several times; failures say what to do."""
     from sklearn.datasets import fetch_openml
 
+    print(f"{source.name}: fetching data set {source.data_id} of openml.org, once, for {home}", file=sys.stderr)
     there = {str(path) for path in (home / "openml").rglob("*")}
     with warnings.catch_warnings(record=True) as said, _impatience():
         warnings.simplefilter("always")
