@@ -9,7 +9,7 @@ from sofim_lab.benchmark.results import Benchmark, Final, runs_of
 from sofim_lab.benchmark.selection import ranking
 from sofim_lab.benchmark.stages import ablated, judged, scanned, tuned
 from sofim_lab.training import Configuration, Sweep, sweep
-from sofim_lab.training.task import Setting, says_what_it_is
+from sofim_lab.training.task import Setting, refuse_changed
 
 _TUNING, _FINAL = ("train", "val"), ("train", "val", "test")
 _Source = Callable[[Sequence[Configuration], Task, Sequence[int], Sequence[str]], Sweep]
@@ -94,11 +94,7 @@ def read(protocol: Protocol, store: str | Path, *, device: str = "cpu", together
                 f"{store}: the line of run {one['run']} does not say its {', '.join(lacking)}: "
                 "delete that line, or use another store"
             )
-        if not says_what_it_is(one):
-            raise ValueError(
-                f"{store}: the line of run {one['run']} has been changed, its settings are not those that it was run "
-                "with: delete that line, or use another store"
-            )
+        refuse_changed(store, one)
     known = {_place(one): one for one in runs if _kind(one) == kind}
 
     def source(few: Sequence[Configuration], task: Task, seeds: Sequence[int], splits: Sequence[str]) -> Sweep:

@@ -19,7 +19,7 @@ from sofim_lab.training.provenance import SOFTWARE, difference, own_sources
 from sofim_lab.training.refusals import parts_of, seeds_of, whole_number
 from sofim_lab.training.store import Run, read_runs, writing
 from sofim_lab.training.sweep_result import Sweep
-from sofim_lab.training.task import Setting, Task, says_what_it_is
+from sofim_lab.training.task import Setting, Task, refuse_changed
 
 
 def sweep(
@@ -182,14 +182,10 @@ def _finished(tasks: list[Task], n_jobs: int | None) -> Generator[Run, None, Non
 def _of_this_code(path: Path, own: Mapping[str, str | None], keep_others: bool) -> dict[str, Run]:
     """The runs of a store, unless others made them: numbers of two codes in one table would pass for a difference."""
     runs = read_runs(path)
-    for key, run in runs.items():
+    for run in runs.values():
         if "software" in run and run["software"] != SOFTWARE:
             raise ValueError(f"{path} holds runs of {_versions(run)}: use another store, or delete this one")
-        if not says_what_it_is(run):
-            raise ValueError(
-                f"{path}: the line of run {key} has been changed, its settings are not those that it was run with: "
-                "delete that line, or use another store"
-            )
+        refuse_changed(path, run)
         if not keep_others and (other := difference(run, own)):
             raise ValueError(
                 f"{path} holds runs {other}: delete it, use another store, or keep its runs beside new ones with "

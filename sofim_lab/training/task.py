@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import lru_cache
+from pathlib import Path
 
 import torch
 
@@ -172,13 +173,18 @@ def key_of(run: Run) -> str:
     return digest([digest([run["optimizer"], run["settings"]]), run["seed"], setting, *rounding])
 
 
-def says_what_it_is(run: Run) -> bool:
-    """Whether the keys of a line are those of what the line says it is of."""
+def refuse_changed(path: str | Path, run: Run) -> None:
+    """Raise unless the keys of a line are those of what the line says it is of."""
     try:
         settings = digest([run["optimizer"], run["settings"]])
-        return bool(run["software"]) and (key_of(run), settings) == (run["run"], run["configuration"])
+        if run["software"] and (key_of(run), settings) == (run["run"], run["configuration"]):
+            return
     except (KeyError, TypeError):
-        return False
+        pass
+    raise ValueError(
+        f"{path}: the line of run {run['run']} has been changed, its settings are not those that it was run with: "
+        "delete that line, or use another store"
+    )
 
 
 @contextmanager
